@@ -1,0 +1,115 @@
+"""The build that a Dockerfile describes, as transforms see it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from dockfix.syntax.dockerfile import Dockerfile, Instruction
+from dockfix.syntax.image import ImageReference
+
+if TYPE_CHECKING:
+    from dockfix.build.copies import Copy
+    from dockfix.build.installs import Install
+    from dockfix.project.model import Project
+    from dockfix.syntax.shell import Script
+
+
+@dataclass(frozen=True)
+class Step:
+    """One instruction and the state of the build *before* it.
+
+    ``env`` holds ENV and ARG values visible to it, expanded; None for a value that the files do not tell (an ARG
+    without a default). ``workdir`` is absolute ("/" by default; None after a WORKDIR that cannot be resolved).
+    ``user`` is as written, None where the base image's own user stands. ``shell`` is the SHELL in force.
+    """
+
+    instruction: Instruction
+    stage: int
+    env: Mapping[str, str | None]
+    env_only: frozenset[str]
+    """The names in ``env`` that ENV set (they stay in the image); the others are ARGs."""
+    workdir: str | None
+    user: str | None
+    shell: tuple[str, ...]
+
+    @property
+    def keyword(self) -> str:
+        """The instruction's keyword, in upper case."""
+        return self.instruction.keyword
+
+    @property
+    def line(self) -> int:
+        """The instruction's first line, from 1."""
+        return self.instruction.line
+
+    @cached_property
+    def script(self) -> Script | None:
+        """The shell commands of RUN, CMD, ENTRYPOINT or HEALTHCHECK in shell form (heredoc scripts of RUN as well).
+
+        None where there is no POSIX shell text, or where the reader gives up. Offsets in it are file offsets.
+        """
+        from dockfix.build.scripts import script_of
+
+        return script_of(self)
+
+    @cached_property
+    def installs(self) -> tuple[Install, ...]:
+        """What this RUN installs with a package manager that is known, in order."""
+        from dockfix.build.installs import installs_of
+
+        return installs_of(self)
+
+    @cached_property
+    def copy(self) -> Copy | None:
+        """What this COPY or ADD brings where; None for other instructions and where it cannot be resolved."""
+        from dockfix.build.copies import copy_of
+
+        return copy_of(self)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One FROM and the steps up to the next one. ``steps[0]`` is FROM itself."""
+
+    index: int
+    name: str | None
+    """The name that AS gives, in lower case."""
+    image: ImageReference | None
+    """The base image with ARGs resolved; None for another stage, for scratch, or where it cannot be resolved."""
+    base_stage: int | None
+    """The index of the stage that FROM names."""
+    steps: tuple[Step, ...]
+
+    def of(self, *keywords: str) -> tuple[Step, ...]:
+        """Return the steps with one of these keywords."""
+        return tuple(step for step in self.steps if step.keyword in keywords)
+
+    def last(self, keyword: str) -> Step | None:
+        """Return the last step with this keyword: for CMD, ENTRYPOINT, HEALTHCHECK and USER the one that counts."""
+        return next((step for step in reversed(self.steps) if step.keyword == keyword), None)
+
+
+@dataclass(frozen=True)
+class Build:
+    """One Dockerfile, its build context and the files that go with it. Everything that a transform may read."""
+
+    path: str
+    """The Dockerfile, relative to the repository's root (POSIX)."""
+    dockerfile: Dockerfile
+    stages: tuple[Stage, ...]
+    project: Project
+    options: Mapping[str, object] = field(default_factory=dict)
+    """The running transform's options."""
+
+    @property
+    def final(self) -> Stage:
+        """The stage that ships: the last one."""
+        return self.stages[-1]
+
+    @cached_property
+    def steps(self) -> tuple[Step, ...]:
+        """Every step of every stage, in order."""
+        return tuple(step for stage in self.stages for step in stage.steps)

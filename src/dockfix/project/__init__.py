@@ -1,0 +1,1 @@
+"""What is true of the repository, read-only: contexts, manifests, compose services, the Python application."""

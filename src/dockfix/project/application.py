@@ -1,0 +1,87 @@
+"""The Python web application in the build context, found by ``ast``: framework, module, variable, port, state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from dockfix.project.files import Files
+
+Framework = Literal["flask", "django", "fastapi", "starlette", "quart"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A call that starts the development server: ``app.run(...)``, ``uvicorn.run(...)``, ``socketio.run(...)``.
+
+    ``port``/``host`` are literal values (the default of an environment lookup), None where not given or not literal
+    (``port_known``/``host_known`` False). ``port_variable`` is the environment variable that overrides the port.
+    ``others`` are ``(line, source)`` of the statements that run beside it when the module runs as a script, and that
+    a production server would not run. ``keywords`` are the names of all its keyword arguments.
+    ``guarded`` tells that it stands under ``if __name__ == "__main__":``.
+    """
+
+    callee: str
+    line: int
+    port: int | None
+    port_known: bool
+    port_variable: str | None
+    host: str | None
+    host_known: bool
+    target: str | None
+    """The text of uvicorn.run's first argument if it is a string or name."""
+    keywords: frozenset[str]
+    guarded: bool
+    others: tuple[tuple[int, str], ...]
+
+
+@dataclass(frozen=True)
+class State:
+    """A place where the application keeps state in its process, so that several workers would differ."""
+
+    path: str
+    line: int
+    what: str
+
+
+@dataclass(frozen=True)
+class Route:
+    """A route known from the code, with the HTTP methods that it takes."""
+
+    path: str
+    methods: tuple[str, ...]
+    line: int
+
+
+@dataclass(frozen=True)
+class Application:
+    """One application object, or one factory.
+
+    ``path`` is the module's file, relative to the context's root. ``import_root`` is the folder (relative to the
+    root) from which ``module`` imports, e.g. "" for ``app/main.py`` as ``app.main``, "src" for ``src/main.py``.
+    ``variable`` is the name in the module; with ``factory`` it is a function that takes no required argument.
+    ``conditional`` is a reason where the object is made inside ``if``, ``try`` or by something that is not clear.
+    For Django ``path`` is manage.py, ``module`` the WSGI module and ``variable`` "application"; ``asgi`` names the ASGI
+    module if only that is used (channels), None otherwise.
+    """
+
+    framework: Framework
+    path: str
+    import_root: str
+    module: str
+    variable: str
+    line: int
+    factory: bool
+    conditional: str | None
+    run: Run | None
+    routes: tuple[Route, ...]
+    state: tuple[State, ...]
+    socketio: bool
+    asgi: str | None = None
+    settings: str | None = None
+    """Django: DJANGO_SETTINGS_MODULE of manage.py."""
+
+
+def find_applications(files: Files, root: str) -> tuple[Application, ...]:
+    """Return the applications below *root*; tests, examples, migrations and virtual environments are not searched."""
+    return ()

@@ -1,0 +1,45 @@
+"""What transforms may know of the repository around one Dockerfile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from dockfix.project.files import Files
+
+if TYPE_CHECKING:
+    from dockfix.project.application import Application
+    from dockfix.project.compose import Service
+    from dockfix.project.context import Context
+
+
+@dataclass(frozen=True)
+class Project:
+    """The repository as one Dockerfile sees it; everything is computed when asked for."""
+
+    files: Files
+    dockerfile_path: str
+    copied: tuple[str, ...] = ()
+    """The source paths that its COPYs name: the evidence for the context where no file states it."""
+
+    @cached_property
+    def context(self) -> Context:
+        """The build context and how it was found."""
+        from dockfix.project.context import find_context
+
+        return find_context(self.files, self.dockerfile_path, self.copied)
+
+    @cached_property
+    def services(self) -> tuple[Service, ...]:
+        """The compose services that are built from this Dockerfile."""
+        from dockfix.project.compose import services_for
+
+        return services_for(self.files, self.dockerfile_path)
+
+    @cached_property
+    def applications(self) -> tuple[Application, ...]:
+        """The Python web applications (Flask, FastAPI, Django) in the build context, likeliest first."""
+        from dockfix.project.application import find_applications
+
+        return find_applications(self.files, self.context.root)

@@ -1,0 +1,1 @@
+"""Text layers: text in, spans and edits out. No file system, no policy."""
