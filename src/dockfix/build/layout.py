@@ -1,0 +1,72 @@
+"""Where an instruction stands on the page: the comments that belong to it, and the blank lines around it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from dockfix.syntax.dockerfile import Blank, Comment, Dockerfile, Instruction, Node
+from dockfix.syntax.edit import Edit
+
+
+def block_start(dockerfile: Dockerfile, instruction: Instruction) -> int:
+    """Return the offset where the comment lines directly above *instruction* start, or its own start.
+
+    A comment belongs to the instruction that follows it without a blank line between. Comments above the file's
+    first instruction belong to the file as well, so they are not counted.
+    """
+    nodes = dockerfile.nodes
+    at = _index(dockerfile, instruction)
+    first = at
+    while first and type(nodes[first - 1]) is Comment:
+        first -= 1
+    if first < at and not any(isinstance(node, Instruction) for node in nodes[:first]):
+        return instruction.start
+    return nodes[first].start
+
+
+def block_text(dockerfile: Dockerfile, instruction: Instruction) -> str:
+    """Return the text of *instruction* with its comments, ending with a line ending."""
+    text = dockerfile.text[block_start(dockerfile, instruction) : instruction.end]
+    return text if text.endswith("\n") else text + dockerfile.newline
+
+
+def removals(dockerfile: Dockerfile, instructions: Iterable[Instruction]) -> list[Edit]:
+    """Return edits that remove *instructions* with their comments, and the blank lines that would be left double."""
+    edits: list[Edit] = []
+    gone: set[int] = set()
+    nodes = dockerfile.nodes
+    for instruction in sorted(instructions, key=lambda item: item.start):
+        start = block_start(dockerfile, instruction)
+        at = _index(dockerfile, instruction)
+        first = at
+        while first and nodes[first - 1].start >= start:
+            first -= 1
+        gone.update(range(first, at + 1))
+        before = first - 1
+        while before >= 0 and before in gone:
+            before -= 1
+        blank_before = before < 0 or type(nodes[before]) is Blank
+        blank_after = at + 1 >= len(nodes) or type(nodes[at + 1]) is Blank
+        end = instruction.end
+        if blank_before and blank_after and at + 1 < len(nodes):
+            gone.add(at + 1)
+            end = nodes[at + 1].end
+        if edits and edits[-1].end == start:
+            start = edits.pop().start
+        edits.append(Edit(start, end, ""))
+    return edits
+
+
+def blank_above(dockerfile: Dockerfile, instruction: Instruction) -> bool:
+    """Return whether a blank line stands above *instruction* and its comments."""
+    start = block_start(dockerfile, instruction)
+    at = _index(dockerfile, instruction)
+    while at and dockerfile.nodes[at - 1].start >= start:
+        at -= 1
+    return at > 0 and type(dockerfile.nodes[at - 1]) is Blank
+
+
+def _index(dockerfile: Dockerfile, node: Node) -> int:
+    from bisect import bisect_left
+
+    return bisect_left(dockerfile.nodes, node.start, key=lambda item: item.start)
