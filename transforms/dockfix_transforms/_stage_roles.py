@@ -1,0 +1,372 @@
+"""What of a single stage belongs to a builder, and what to the stage that ships: the reading behind multi-stage."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from posixpath import basename
+from typing import Final
+
+from dockfix.build.keyvalue import pairs_of
+
+from dockfix.build.copies import Copy
+from dockfix.build.installs import Install
+from dockfix.build.model import Build, Stage, Step
+from dockfix.syntax.edit import Edit, delete
+from dockfix.syntax.shell import Command, Word
+from dockfix_transforms._debian import release_of, runtime_packages
+
+PYTHON: Final = frozenset({"pip", "uv-pip", "uv-sync", "uv-tool", "poetry", "pipenv", "pdm", "conda"})
+_ELSEWHERE: Final = frozenset({"--user", "--target", "-t", "--prefix", "--root", "--python", "--src"})
+_ENVIRONMENT: Final = frozenset(
+    {"PYTHONUSERBASE", "PYTHONHOME", "VIRTUAL_ENV", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_USER"}
+)
+# What the application reads and no install does; everything else is given to the builder as well.
+_RUNTIME_ONLY: Final = re.compile(
+    r"(?:PYTHONUNBUFFERED|PYTHONDONTWRITEBYTECODE|PYTHONPATH|PORT|HOST|TZ|APP_.*|FLASK_.*|DJANGO_.*|UVICORN_.*|GUNICORN_.*"
+    r"|DEBUG|DATABASE_.*|DB_.*|POSTGRES_.*|MYSQL_.*|REDIS_.*|CELERY_.*|.*SECRET.*|.*PASSWORD.*|.*TOKEN.*|.*_KEY)\Z"
+)
+_MANIFEST: Final = re.compile(
+    r"(?:.*\.(?:txt|in|lock)|pyproject\.toml|setup\.(?:py|cfg)|Pipfile|constraints.*|requirements)\Z"
+)
+_APT: Final = frozenset({"apt-get", "apt", "aptitude"})
+_BESIDE_PIP: Final = frozenset({"set", "cd", "echo", "true", "rm", "pip", "pip3", "python", "python3", "export"})
+_BESIDE_APT: Final = frozenset({"set", "rm", "echo", "true"})
+_IMAGE_STATE: Final = frozenset(
+    {
+        "addgroup",
+        "adduser",
+        "chmod",
+        "chown",
+        "echo",
+        "groupadd",
+        "install",
+        "locale-gen",
+        "localedef",
+        "mkdir",
+        "set",
+        "test",
+        "touch",
+        "true",
+        "useradd",
+        "usermod",
+        "[",
+        "cd",
+        "python",
+        "python3",
+        "flask",
+        "django-admin",
+    }
+)
+_REMOVABLE: Final = re.compile(r"(?:/var/|/tmp/|/root/\.cache|~/\.cache|\$HOME/\.cache|-)|.*\.(?:txt|in|whl)\Z")
+_BELOW_LOCAL: Final = re.compile(r"/usr/local/(?:bin/[\w.+-]+|lib/python[\w.]*)|\bsite-packages\b|\bdist-packages\b")
+_LOGIN: Final = re.compile(r"\b(?:bash|sh)\s+(?:-\w*l\w*\b|--login)|\bsu\s+-(?:\s|\Z)|\bcrond?\b|\bcrontab\b")
+
+
+class Obstacle(Exception):
+    """A reason to leave the Dockerfile as it is. ``line`` counts from 1."""
+
+    def __init__(self, reason: str, line: int) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.line = line
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """Where a step goes. ``edits`` change it where it stays in the final stage.
+
+    ``runtime`` are the Debian packages that the final stage needs of a RUN that went to the builder as a whole.
+    """
+
+    builder: bool
+    final: bool
+    edits: tuple[Edit, ...] = ()
+    runtime: tuple[str, ...] = ()
+
+
+def check_base(build: Build, stage: Stage) -> None:
+    """Raise ``Obstacle`` unless *stage* starts from an official image of Python 3 for Linux."""
+    line = stage.steps[0].line
+    if stage.name == "builder":
+        raise Obstacle("the only stage is named builder already", line)
+    image = stage.image
+    if image is None:
+        raise Obstacle("the base image cannot be told from the file", line)
+    if not image.official or image.repository != "python":
+        raise Obstacle(f"the base image {image} is not an official Python image", line)
+    tag = image.tag or "latest"
+    if re.match(r"[012](?:\.|-|\Z)", tag):
+        raise Obstacle("Python 2 has no module venv", line)
+    if "windows" in tag or "nanoserver" in tag:
+        raise Obstacle("a Windows image", line)
+    if "alpine" in tag and any(install.manager == "apk" for step in stage.steps for install in step.installs):
+        raise Obstacle("which of the Alpine packages the program needs when it runs is not known", line)
+    onbuild = next(iter(stage.of("ONBUILD")), None)
+    if onbuild:
+        raise Obstacle("ONBUILD: images that are built from this one expect it in one stage", onbuild.line)
+
+
+def roles(build: Build, stage: Stage, installs: Sequence[Step]) -> dict[int, Role]:
+    """Return the role of every step that is needed by the installs, by line. Raises ``Obstacle``."""
+    last = installs[-1].line
+    release = release_of(stage.image.tag if stage.image else None)
+    found: dict[int, Role] = {}
+    stripped: set[str] = set()
+    for step in stage.steps[1:]:
+        if any(install.manager in PYTHON for install in step.installs):
+            found[step.line] = _install_role(step, release)
+        elif step.line > last:
+            continue
+        elif step.keyword == "RUN":
+            role, gone = _run_role(step, release)
+            found[step.line] = role
+            stripped |= gone
+        elif step.keyword in ("COPY", "ADD"):
+            found[step.line] = _copy_role(build, stage, step, installs)
+        elif step.keyword in ("WORKDIR", "SHELL"):
+            found[step.line] = Role(builder=True, final=True)
+        elif step.keyword in ("ENV", "ARG"):
+            found[step.line] = Role(_needed(build, step, installs), final=True)
+        elif step.keyword == "USER" and step.instruction.value.split(":")[0] not in ("root", "0"):
+            raise Obstacle("the packages are installed by another user than root", step.line)
+    _check_removals(stage, installs, stripped)
+    return found
+
+
+def _install_role(step: Step, release: str | None) -> Role:
+    line = step.line
+    packages: list[str] = []
+    removed: set[str] = set()
+    for install in step.installs:
+        if install.manager == "apt":
+            packages += _named(install, line)
+        elif install.manager == "pip":
+            _check_pip(install, line)
+        else:
+            raise Obstacle(f"the packages are installed by {install.manager.split('-')[0]}; only pip's are moved", line)
+    for command in _commands(step):
+        name = basename(command.name or "")
+        words = [word.value or word.raw for word in command.words[1:]]
+        if name in _APT:
+            if {"remove", "purge"} & set(words):
+                removed.update(words)
+        elif not (name in _BESIDE_PIP or re.fullmatch(r"pip3?(?:\.\d+)?|python3?(?:\.\d+)?", name)):
+            raise Obstacle(f"the RUN does more than to install packages: {name or command.words[0].raw}", line)
+        elif name.startswith("python") and words[:2] != ["-m", "pip"]:
+            raise Obstacle("the RUN does more than to install packages: " + " ".join([name, *words[:2]]), line)
+        elif name == "rm" and not all(_REMOVABLE.match(word) for word in words):
+            raise Obstacle("the RUN removes files that the final stage may have", line)
+    runtime: list[str] = []
+    for package in packages:
+        _check_apt_package(package, line)
+        if package in removed:
+            continue
+        needed = runtime_packages(package, release)
+        runtime += [package] if needed is None else needed
+    return Role(builder=True, final=False, runtime=tuple(dict.fromkeys(runtime)))
+
+
+def _check_pip(install: Install, line: int) -> None:
+    if install.editable:
+        raise Obstacle("an editable install points into the source tree", line)
+    if elsewhere := sorted(install.options & _ELSEWHERE):
+        raise Obstacle(f"pip installs to a place of its own ({elsewhere[0]})", line)
+    first = install.command.words[0].value or ""
+    if first.startswith("/") or first == "sudo":
+        raise Obstacle(f"the install names its own interpreter or user ({first})", line)
+    if re.match(r"(?:pip|python)2", first):
+        raise Obstacle("Python 2 has no module venv", line)
+
+
+def _run_role(step: Step, release: str | None) -> tuple[Role, set[str]]:
+    """Return the role of a RUN in front of the last install, and the packages that the final stage does not get."""
+    line = step.line
+    commands = _commands(step)
+    names = {basename(command.name or "") for command in commands}
+    if not step.installs:
+        if names <= _APT | _BESIDE_APT and names & _APT:  # apt-get update and the like, on its own
+            return Role(builder=True, final=True), set()
+        for command in commands:
+            name = basename(command.name or "")
+            text = " ".join(word.raw for word in command.words)
+            if name not in _IMAGE_STATE or re.search(r"setup\.py|\bvenv\b|virtualenv|ensurepip", text):
+                raise Obstacle(f"whether the builder needs what this RUN does is not known: {_shown(text)}", line)
+        return Role(builder=False, final=True), set()
+    if any(install.manager != "apt" for install in step.installs):
+        manager = next(install.manager for install in step.installs if install.manager != "apt")
+        raise Obstacle(f"which stage needs what {manager} installs is not known", line)
+    plain = names <= _APT | _BESIDE_APT
+    edits: list[Edit] = []
+    gone: set[str] = set()
+    kept = 0
+    for install in step.installs:
+        for package in _named(install, line):
+            _check_apt_package(package, line)
+        changes, dropped, left = _final_packages(install, release, line)
+        edits += changes
+        gone |= dropped
+        kept += left
+    if not gone and not edits:
+        return Role(builder=True, final=True), set()
+    if not plain:
+        raise Obstacle("the RUN installs build tools beside other work", line)
+    if not kept:
+        return Role(builder=True, final=False), gone
+    return Role(builder=True, final=True, edits=tuple(edits)), gone
+
+
+def _final_packages(install: Install, release: str | None, line: int) -> tuple[list[Edit], set[str], int]:
+    """Return what turns an apt install into the final stage's, the names that go, and how many packages remain."""
+    words = [word for word in install.command.words if word.value in install.packages and word.start > install.verb.end]
+    present = {word.value for word in words}
+    edits: list[Edit] = []
+    gone: set[str] = set()
+    kept = 0
+    source = install.script.source
+    previous: Word = install.verb
+    for word in install.command.words:
+        if word not in words:
+            previous = word if word.start > previous.start else previous
+            continue
+        needed = runtime_packages(word.value or "", release)
+        if needed is None:
+            kept += 1
+        else:
+            gone.add(word.value or "")
+            new = [package for package in needed if package not in present]
+            present.update(new)
+            kept += len(new)
+            start, end = source.raw_span(word.start, word.end)
+            if new:
+                edits.append(Edit(start, end, " ".join(new)))
+            else:
+                begin = source.raw_span(previous.start, previous.end)[1]
+                if any(text for text in _comments(source.pieces, begin, start)):
+                    raise Obstacle("a comment stands between the packages of the install", line)
+                edits.append(delete(begin, end))
+        previous = word
+    if kept and not any(runtime_packages(word.value or "", release) is None for word in words) and not edits:
+        kept = 0
+    return edits, gone, kept
+
+
+def _comments(pieces: Sequence[tuple[int, int, int]], begin: int, end: int) -> Iterator[bool]:
+    """Yield once for every comment or blank line that a continuation skips between two file offsets."""
+    inside = [piece for piece in pieces if piece[1] + piece[2] >= begin and piece[1] <= end]
+    for (_, raw, length), (_, following, _) in pairwise(inside):
+        # one continuation character, white space and a line ending stand between neighbours
+        if following - (raw + length) > 4:
+            yield True
+
+
+def _copy_role(build: Build, stage: Stage, step: Step, installs: Sequence[Step]) -> Role:
+    copy = step.copy
+    if copy is None:
+        raise Obstacle(f"what this {step.keyword} brings is not known", step.line)
+    if copy.from_ is not None:
+        raise Obstacle("files of another image stand in front of the installs", step.line)
+    later = [other for other in installs if other.line > step.line]
+    pip = [install for other in later for install in other.installs if install.manager == "pip"]
+    values = [source.value or "" for source in copy.sources]
+    if all(_MANIFEST.match(basename(value.rstrip("/"))) for value in values) and not copy.remote:
+        return Role(builder=True, final=not _dispensable(build, stage, step, copy, installs[-1].line))
+    wanted = {basename(name) for install in pip for name in (*install.requirements, *install.constraints)}
+    given = {
+        basename(source.value or "")
+        for other in stage.of("COPY", "ADD")
+        if other.line < installs[-1].line and other is not step and (there := other.copy) and there.from_ is None
+        for source in there.sources
+    }
+    needed = any(install.local for install in pip) or not wanted <= given
+    return Role(builder=needed, final=True)
+
+
+def _dispensable(build: Build, stage: Stage, step: Step, copy: Copy, last: int) -> bool:
+    """Whether the final stage can do without this COPY of manifests: it gets them again, or nothing reads them."""
+    if all(basename(source.value or "").endswith((".txt", ".in")) for source in copy.sources):
+        return True
+    later = [other.copy for other in stage.of("COPY", "ADD") if other.line > last]
+    for source in copy.sources:
+        path = (source.value or "").removeprefix("./")
+        target = copy.image_path(path)
+        if target is None or not any(other and other.image_path(path) == target for other in later):
+            return False
+    return True
+
+
+def _needed(build: Build, step: Step, installs: Sequence[Step]) -> bool:
+    names = [pair.name for pair in pairs_of(step.instruction, build.dockerfile.escape)]
+    for pair in pairs_of(step.instruction, build.dockerfile.escape):
+        if pair.name in _ENVIRONMENT and step.keyword == "ENV":
+            raise Obstacle(f"{pair.name} says where packages go", step.line)
+        if pair.name == "PATH" and "PATH" not in (pair.value or "") and step.keyword == "ENV":
+            raise Obstacle("ENV sets PATH anew", step.line)
+    text = "".join(build.dockerfile.raw(other.instruction) for other in installs)
+    if any(re.search(rf"\$\{{?{re.escape(name)}\b", text) for name in names):
+        return True
+    return step.keyword == "ENV" and not all(_RUNTIME_ONLY.match(name) for name in names)
+
+
+def _check_removals(stage: Stage, installs: Sequence[Step], stripped: set[str]) -> None:
+    """Raise ``Obstacle`` where a later RUN uses or removes what only the builder has now."""
+    if not stripped:
+        return
+    moved = {step.line for step in installs}
+    for step in stage.of("RUN"):
+        if step.line in moved:
+            continue
+        script = step.script
+        for command in script.commands if script else ():
+            words = {word.value for word in command.words}
+            if basename(command.name or "") in _APT and words & {"remove", "purge"} and words & stripped:
+                raise Obstacle("a later RUN removes the build tools again", step.line)
+            if basename(command.name or "") in {"make", "gcc", "g++", "cc", "cmake", "cargo"}:
+                raise Obstacle("a RUN of the final stage compiles", step.line)
+
+
+def check_start(build: Build, stage: Stage) -> None:
+    """Raise ``Obstacle`` where the program is started by a path or in a way that passes a virtual environment by."""
+    copied = {
+        basename(source.value or "") for step in stage.of("COPY", "ADD") if step.copy for source in step.copy.sources
+    } | {basename(step.copy.destination or "") for step in stage.of("COPY", "ADD") if step.copy}
+    texts = [(step.line, step.instruction.value) for step in stage.of("CMD", "ENTRYPOINT", "HEALTHCHECK", "RUN")]
+    context = build.project.context
+    for line, text in list(texts):
+        for word in re.findall(r"[\w./-]+\.(?:sh|ini|conf|cfg|py)\b", text):
+            name = basename(word)
+            for path in (word.lstrip("./"), name):
+                script = context.text(path) if path else None
+                if script is not None and not path.endswith(".py"):
+                    texts.append((line, script))
+                    break
+    for line, text in texts:
+        for match in _BELOW_LOCAL.finditer(text):
+            if basename(match.group()) not in copied:
+                raise Obstacle(f"{match.group()} is named, where the packages are now", line)
+        if match := _LOGIN.search(text):
+            raise Obstacle(f"`{match.group().strip()}` resets PATH", line)
+
+
+def _check_apt_package(package: str, line: int) -> None:
+    if re.match(r"(?:python3?-(?!dev\b|pip\b|venv\b|all-dev\b|distutils\b|setuptools\b|wheel\b)|cron\b)", package):
+        raise Obstacle(f"{package} is installed by apt", line)
+
+
+def _named(install: Install, line: int) -> list[str]:
+    if any(package is None for package in install.packages):
+        raise Obstacle("the packages that apt installs are in a variable", line)
+    return [package for package in install.packages if package is not None]
+
+
+def _commands(step: Step) -> tuple[Command, ...]:
+    script = step.script
+    if script is None:
+        raise Obstacle("this RUN is not understood", step.line)
+    return tuple(command for command in script.commands if command.words)
+
+
+def _shown(text: str) -> str:
+    return text if len(text) <= 60 else text[:57] + "..."
