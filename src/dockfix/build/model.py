@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -23,17 +23,20 @@ class Step:
 
     ``env`` holds ENV and ARG values visible to it, expanded; None for a value that the files do not tell (an ARG
     without a default). ``workdir`` is absolute ("/" by default; None after a WORKDIR that cannot be resolved).
-    ``user`` is as written, None where the base image's own user stands. ``shell`` is the SHELL in force.
+    ``user`` is as USER gives it, expanded where its variables are known, None where
+    the base image's own user stands. ``shell`` is the SHELL in force.
     """
 
     instruction: Instruction
     stage: int
     env: Mapping[str, str | None]
-    env_only: frozenset[str]
+    env_only: Set[str]
     """The names in ``env`` that ENV set (they stay in the image); the others are ARGs."""
     workdir: str | None
     user: str | None
     shell: tuple[str, ...]
+    escape: str = "\\"
+    """The file's escape character, a backslash or a backtick."""
 
     @property
     def keyword(self) -> str:
@@ -82,6 +85,8 @@ class Stage:
     base_stage: int | None
     """The index of the stage that FROM names."""
     steps: tuple[Step, ...]
+    base: str | None = None
+    """What FROM names, with ARGs resolved: an image, a stage or scratch. None where it cannot be resolved."""
 
     def of(self, *keywords: str) -> tuple[Step, ...]:
         """Return the steps with one of these keywords."""

@@ -1,0 +1,88 @@
+"""The names and values of ENV, ARG and LABEL, with the places where they stand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from dockfix.syntax.dockerfile import Instruction
+
+_BLANK: Final = " \t\v\f\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One ``name=value``. ``raw`` is the logical text of the value, quotes and variables as written.
+
+    ``raw`` is None for an ARG without a default. Offsets are file offsets: ``start`` to ``end`` is the whole pair,
+    ``value_start`` to ``value_end`` the value. ``old`` tells the form ``ENV name value``, where the value goes on to
+    the end of the instruction.
+    """
+
+    name: str
+    raw: str | None
+    start: int
+    end: int
+    value_start: int
+    value_end: int
+    old: bool = False
+
+
+def pairs_of(instruction: Instruction, escape: str = "\\") -> tuple[Pair, ...]:
+    """Return the pairs of an ENV, ARG or LABEL; empty for other instructions, and where BuildKit would refuse it."""
+    if instruction.keyword not in ("ENV", "ARG", "LABEL"):
+        return ()
+    logical = instruction.arguments
+    text = logical.text
+    spans = list(_words(text, escape))
+    pairs = []
+    if spans and instruction.keyword != "ARG" and "=" not in text[slice(*spans[0])]:
+        stop = _old_name_end(text)
+        begin = stop
+        while begin < len(text) and text[begin] in _BLANK:
+            begin += 1
+        if begin == len(text):
+            return ()
+        start, end = logical.raw_span(0, len(text))
+        return (Pair(text[:stop], text[begin:], start, end, logical.raw_start(begin), end, True),)
+    for begin, stop in spans:
+        name, equals, value = text[begin:stop].partition("=")
+        start, end = logical.raw_span(begin, stop)
+        if equals:
+            if not name:
+                return ()
+            value_at = begin + len(name) + 1
+            value_start = logical.raw_start(value_at) if value_at < stop else end
+            pairs.append(Pair(name, value, start, end, value_start, end))
+        elif instruction.keyword == "ARG":
+            pairs.append(Pair(name, None, start, end, end, end))
+        else:
+            return ()
+    return tuple(pairs)
+
+
+def _old_name_end(text: str) -> int:
+    return next((index for index, char in enumerate(text) if char in _BLANK), len(text))
+
+
+def _words(text: str, escape: str) -> Iterator[tuple[int, int]]:
+    """Yield the spans of words; quotes and the escape character protect white space (BuildKit's ``parseWords``)."""
+    position, size = 0, len(text)
+    while position < size:
+        if text[position] in _BLANK:
+            position += 1
+            continue
+        start = position
+        quote = ""
+        while position < size and (quote or text[position] not in _BLANK):
+            char = text[position]
+            if char == escape and quote != "'":
+                position += 1
+            elif quote:
+                quote = "" if char == quote else quote
+            elif char in "'\"":
+                quote = char
+            position += 1
+        position = min(position, size)
+        yield start, position
