@@ -1,0 +1,496 @@
+"""Run transforms over Dockerfiles: collect, order, apply, parse again, until nothing changes.
+
+The chain never raises: what goes wrong in a file or in a transform is a ``Failure`` in the result, and the files and
+transforms beside it are done all the same.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from dockfix.build.model import Build
+
+try:
+    from dockfix.syntax.crosscheck import crosscheck
+except ImportError:
+
+    def crosscheck(dockerfile):
+        return None
+
+
+from dockfix.project.files import Files
+from dockfix.syntax.dockerfile import Comment, Dockerfile, DockerfileSyntaxError, parse
+from dockfix.syntax.edit import Edit, OverlapError, apply_edits
+from dockfix.transform import Fix, Safety, Skip, Transform
+
+ROUNDS: Final = 10
+LARGEST: Final = 5_000_000
+"""Dockerfiles above this many characters are left alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A fix, and the transform and Dockerfile that it comes from. ``line`` is the line before any change."""
+
+    transform: str
+    path: str
+    line: int
+    title: str
+    safety: Safety
+    notes: tuple[str, ...]
+    files: tuple[str, ...]
+    """The files that it edits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A refusal of a transform. ``dockerfile`` is the file it looked at, ``path`` where the reason is found."""
+
+    transform: str
+    dockerfile: str
+    path: str
+    line: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Something that went wrong. ``transform`` is None where the file itself is the trouble."""
+
+    path: str
+    line: int
+    message: str
+    transform: str | None = None
+
+    def __str__(self) -> str:
+        place = f"{self.path}:{self.line}" if self.line else self.path
+        return f"{place}: {f'{self.transform}: ' if self.transform else ''}{self.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What the chain did to the Dockerfiles of one repository. ``before[path]`` is None for a new file."""
+
+    before: Mapping[str, str | None] = field(default_factory=dict)
+    after: Mapping[str, str] = field(default_factory=dict)
+    fixes: tuple[Done, ...] = ()
+    suggestions: tuple[Done, ...] = ()
+    """Fixes that were not applied: suggestions, and with ``safe_only`` those that need a review."""
+    skips: tuple[Refused, ...] = ()
+    failures: tuple[Failure, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What to run, and how."""
+
+    transforms: Sequence[Transform]
+    safe_only: bool = False
+    options: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    """Options by the name of their transform."""
+
+    def options_of(self, transform: Transform) -> dict[str, object]:
+        """Return the transform's options with their defaults filled in."""
+        return {**transform.options, **self.options.get(transform.name, {})}
+
+
+def run(files: Files, dockerfiles: Sequence[str], settings: Settings) -> Result:
+    """Run the chain over *dockerfiles* (paths in *files*), one after another over the same, growing changes."""
+    tree = _Tree(files)
+    runs = {path: _Run(path, settings) for path in dockerfiles}
+    seen: dict[str, int] = {}
+    own = frozenset(dockerfiles)
+    for _ in range(ROUNDS):  # a file that several Dockerfiles share may change after one of them was done
+        for path, one in runs.items():
+            if seen.get(path) != tree.shared_version:
+                one.run(tree, own)
+                seen[path] = tree.shared_version
+        if all(version == tree.shared_version for version in seen.values()):
+            break
+    after = tree.changed()
+    return Result(
+        before={path: files.text(path) for path in after},
+        after=after,
+        fixes=tuple(done for one in runs.values() for done in one.fixes),
+        suggestions=tuple(done for one in runs.values() for done in one.suggestions()),
+        skips=tuple(refused for one in runs.values() for refused in one.refusals()),
+        failures=tuple(failure for one in runs.values() for failure in one.failures),
+    )
+
+
+class _Tree:
+    """The repository with the changes made so far."""
+
+    def __init__(self, base: Files) -> None:
+        self.base = base
+        self.files = base
+        self.contents: dict[str, str] = {}
+        self.version = 0
+        self.shared_version = 0
+
+    def replace(self, contents: dict[str, str], own: frozenset[str] = frozenset()) -> None:
+        if any(self.contents.get(path) != contents.get(path) for path in {*contents, *self.contents} - own):
+            self.shared_version += 1
+        self.contents = contents
+        self.files = _Overlay(self.base, contents) if contents else self.base
+        self.version += 1
+
+    def changed(self) -> dict[str, str]:
+        return {path: text for path, text in sorted(self.contents.items()) if text != self.base.text(path)}
+
+
+class _Overlay:
+    def __init__(self, base: Files, contents: Mapping[str, str]) -> None:
+        self._base, self._contents = base, dict(contents)
+        self.paths = base.paths | self._contents.keys()
+
+    def text(self, path: str) -> str | None:
+        return self._contents[path] if path in self._contents else self._base.text(path)
+
+    def is_directory(self, path: str) -> bool:
+        return self._base.is_directory(path) or any(name.startswith(f"{path}/") for name in self._contents)
+
+    def below(self, folder: str) -> tuple[str, ...]:
+        return tuple(sorted(name for name in self.paths if not folder or name.startswith(f"{folder}/")))
+
+
+class _Run:
+    """The chain over one Dockerfile."""
+
+    def __init__(self, path: str, settings: Settings) -> None:
+        self.path = path
+        self.settings = settings
+        self.fixes: list[Done] = []
+        self.failures: list[Failure] = []
+        self.answers: dict[str, tuple[list[Done], list[Refused]]] = {}
+        self.origin: list[int] = []  # line now, from 0, -> line before any change, from 1
+        self.build: Build | None = None
+        self.version = -1
+        self.ignores = _Ignores()
+
+    def suggestions(self) -> Iterable[Done]:
+        return dict.fromkeys(done for answer in self.answers.values() for done in answer[0])
+
+    def refusals(self) -> Iterable[Refused]:
+        return dict.fromkeys(refused for answer in self.answers.values() for refused in answer[1])
+
+    def fail(self, message: str, line: int = 0, transform: str | None = None) -> None:
+        failure = Failure(self.path, line, message, transform)
+        if failure not in self.failures:
+            self.failures.append(failure)
+
+    def run(self, tree: _Tree, own: frozenset[str]) -> None:
+        start, fixed = dict(tree.contents), len(self.fixes)
+        if self.failures and self.build is None:
+            return
+        if not self.origin:
+            text = tree.files.text(self.path)
+            self.origin = list(range(1, (text or "").count("\n") + 2))
+        quiet: dict[str, int] = {}
+        changing: list[str] = []
+        for _ in range(ROUNDS):
+            changing = []
+            for transform in self.settings.transforms:
+                if quiet.get(transform.name) == tree.version:
+                    continue
+                if not self._prepare(tree):
+                    return
+                if self._step(transform, tree, own):
+                    changing.append(transform.name)
+                else:
+                    quiet[transform.name] = tree.version
+            if not changing:
+                return
+        del self.fixes[fixed:]
+        self.answers.clear()
+        self.fail(f"no end after {ROUNDS} rounds: {', '.join(changing)} kept changing it; the file is left alone")
+        tree.replace(start, own)
+
+    def _prepare(self, tree: _Tree) -> bool:
+        """Parse and build the Dockerfile as it stands now; return whether that worked."""
+        if self.build is not None and self.version == tree.version:
+            return True
+        from dockfix.build.stages import copied_sources, stages_of
+        from dockfix.project.model import Project
+
+        text = tree.files.text(self.path)
+        if text is None:
+            self.fail("cannot be read: not a regular file, not readable, or too large")
+            return False
+        if self.build is not None and self.build.dockerfile.text == text:
+            dockerfile = self.build.dockerfile
+        else:
+            if "\0" in text:
+                self.fail("a binary file, not a Dockerfile")
+                return False
+            try:
+                dockerfile = parse(text)
+            except DockerfileSyntaxError as error:
+                self.fail(error.message, error.line)
+                return False
+            if not dockerfile.instructions:
+                self.fail("holds no instruction; a Dockerfile needs at least FROM")
+                return False
+            if (disagreement := crosscheck(dockerfile)) is not None:
+                self.fail(disagreement)
+                return False
+            try:
+                self.ignores = _Ignores.read(dockerfile)
+            except DockerfileSyntaxError as error:
+                self.fail(error.message, error.line)
+                return False
+        try:
+            stages = stages_of(dockerfile)
+            if not stages:
+                self.fail("holds no FROM; a Dockerfile needs at least one")
+                return False
+            project = Project(tree.files, self.path, copied_sources(stages))
+        except DockerfileSyntaxError as error:
+            self.fail(error.message, error.line)
+            return False
+        except Exception as error:
+            self.fail(f"cannot be understood ({type(error).__name__}: {error}); please report this")
+            return False
+        self.build, self.version = Build(self.path, dockerfile, stages, project), tree.version
+        return True
+
+    def _step(self, transform: Transform, tree: _Tree, own: frozenset[str]) -> bool:
+        """Run one transform and apply its fixes; return whether anything changed."""
+        assert self.build is not None
+        name = transform.name
+        build = replace(self.build, options=self.settings.options_of(transform))
+        fixes: list[Fix] = []
+        held: list[Done] = []
+        refused: list[Refused] = []
+        try:
+            for item in transform.function(build):
+                if self.ignores.hides(name, item, self.path):
+                    continue
+                match item:
+                    case Fix():
+                        safety = item.safety or transform.safety
+                        if safety is Safety.SUGGESTION or (self.settings.safe_only and safety is not Safety.SAFE):
+                            held.append(self._done(transform, item))
+                        else:
+                            fixes.append(item)
+                    case Skip():
+                        path = item.path or self.path
+                        line = self._original(item.line) if path == self.path else item.line
+                        refused.append(Refused(name, self.path, path, line, item.reason))
+        except Exception as error:
+            self.fail(f"stopped with {type(error).__name__}: {error}; its fixes are left out", 0, name)
+            self.answers[name] = ([], [])
+            return False
+        self.answers[name] = (held, refused)
+        accepted = _without_overlaps(fixes)
+        if not accepted:
+            return False
+        outcome = self._applied(accepted, tree.files)
+        if isinstance(outcome, str):  # find the fix that breaks it
+            contents: dict[str, str] = {}
+            good: list[Fix] = []
+            for fix in accepted:
+                outcome = self._applied([*good, fix], tree.files)
+                if isinstance(outcome, str):
+                    self.fail(f"undone: {fix.title}: {outcome}", self._original(fix.line), name)
+                else:
+                    good.append(fix)
+                    contents = outcome
+            accepted, outcome = good, contents
+        changed = {path: text for path, text in outcome.items() if text != tree.files.text(path)}
+        if not changed:
+            return False
+        self.fixes += [self._done(transform, fix) for fix in accepted]
+        if self.path in changed:
+            before = tree.files.text(self.path) or ""
+            edits = [edit for fix in accepted for edit in fix.edits.get(self.path, ())]
+            self.origin = _move_lines(self.origin, before, edits)
+        tree.replace({**tree.contents, **changed}, own)
+        return True
+
+    def _original(self, line: int) -> int:
+        return self.origin[min(line, len(self.origin)) - 1] if line > 0 and self.origin else 0
+
+    def _done(self, transform: Transform, fix: Fix) -> Done:
+        return Done(
+            transform.name,
+            self.path,
+            self._original(fix.line),
+            fix.title,
+            fix.safety or transform.safety,
+            fix.notes,
+            tuple(sorted(fix.edits)),
+        )
+
+    def _applied(self, fixes: Sequence[Fix], files: Files) -> dict[str, str] | str:
+        """Return the new texts, or why they cannot be."""
+        edits: dict[str, list[Edit]] = {}
+        for fix in fixes:
+            for path, some in fix.edits.items():
+                edits.setdefault(path, []).extend(some)
+        contents: dict[str, str] = {}
+        for path, some in edits.items():
+            if not _inside(path):
+                return f"it would write outside of the repository, {path}"
+            before = files.text(path)
+            if before is None and (path in files.paths or files.is_directory(path)):
+                return f"{path} cannot be read, so it is not replaced"
+            try:
+                contents[path] = apply_edits(before or "", some)
+            except OverlapError as error:
+                return f"{path}: {error}"
+            complaint = self._complaint(path, before, contents[path])
+            if complaint:
+                return complaint
+        return contents
+
+    def _complaint(self, path: str, before: str | None, after: str) -> str | None:
+        if path != self.path:
+            reason = _syntax_error(path, after)
+            if reason and (before is None or _syntax_error(path, before) is None):
+                return f"{path} would not parse any more: {reason}"
+            return None
+
+        try:
+            dockerfile = parse(after)
+        except DockerfileSyntaxError as error:
+            return f"the Dockerfile would not parse any more: line {error.line}: {error.message}"
+        return crosscheck(dockerfile)
+
+
+def _inside(path: str) -> bool:
+    return bool(path) and not path.startswith("/") and ".." not in path.split("/") and path.split("/")[0] != ".git"
+
+
+def _without_overlaps(fixes: Sequence[Fix]) -> list[Fix]:
+    """Return the fixes that can be applied together, the first of those that touch the same text."""
+    claimed: dict[str, list[tuple[int, int]]] = {}
+    accepted = []
+    for fix in fixes:
+        spans = [(path, edit.start, edit.end) for path, edits in fix.edits.items() for edit in edits]
+        if not spans or any(_touches(claimed.get(path, []), start, end) for path, start, end in spans):
+            continue
+        for path, start, end in spans:
+            taken = claimed.setdefault(path, [])
+            taken.insert(bisect_right(taken, (start, end)), (start, end))
+        accepted.append(fix)
+    return accepted
+
+
+def _touches(taken: Sequence[tuple[int, int]], start: int, end: int) -> bool:
+    """Return whether ``start..end`` shares a character with a span taken, or begins where one begins."""
+    at = bisect_right(taken, (start, end))
+    return (at > 0 and (taken[at - 1][1] > start or taken[at - 1][0] == start)) or (
+        at < len(taken) and (taken[at][0] < end or taken[at][0] == start)
+    )
+
+
+def _move_lines(origin: Sequence[int], before: str, edits: Iterable[Edit]) -> list[int]:
+    """Return the original line of each line of the text after *edits*."""
+    moved: list[int] = []
+    line = position = 0  # the line, from 0, at *position* of the text before
+    at_start = True
+
+    def original() -> int:
+        return origin[min(line, len(origin) - 1)]
+
+    def lines(text: str) -> int:
+        return text.count("\n")
+
+    for edit in [*sorted(edits, key=lambda edit: (edit.start, edit.end)), Edit(len(before), len(before), "")]:
+        for _ in range(lines(before[position : edit.start])):
+            moved.append(original())
+            line += 1
+        moved += [original()] * lines(edit.replacement)
+        line += lines(before[edit.start : edit.end])
+        position = edit.end
+        at_start = False
+    moved.append(original())
+    return moved if not at_start else list(origin)
+
+
+def _syntax_error(path: str, text: str) -> str | None:
+    """Return why the file of a known format does not parse, or None."""
+    try:
+        if path.endswith(".py"):
+            import ast
+
+            ast.parse(text.encode("utf-8", "surrogateescape"))
+        elif path.endswith(".toml"):
+            import tomllib
+
+            tomllib.loads(text.removeprefix("\ufeff").replace("\r\n", "\n"))
+        elif path.endswith((".yml", ".yaml")):
+            import yaml
+
+            for _ in yaml.compose_all(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+                pass
+        elif path.endswith(".json"):
+            import json
+
+            json.loads(text)
+    except Exception as error:
+        return " ".join(str(error).split())
+    return None
+
+
+class _Ignores:
+    """The comments ``# dockfix: ignore=NAME`` and ``# dockfix: ignore-file=NAME`` of a Dockerfile."""
+
+    def __init__(self) -> None:
+        self.file: frozenset[str] = frozenset()
+        self.spans: dict[str, list[tuple[int, int, int, int]]] = {}  # name -> lines and offsets of instructions
+
+    @classmethod
+    def read(cls, dockerfile: Dockerfile) -> _Ignores:
+        """Read the comments. Raises ``DockerfileSyntaxError`` where one names no transform."""
+        self = cls()
+        if "dockfix:" not in dockerfile.text:
+            return self
+        import re
+
+        pattern = re.compile(r"\s*#\s*dockfix:\s*(.*)", re.DOTALL)
+        pending: list[str] = []
+        for node in dockerfile.nodes:
+            if not isinstance(node, Comment):
+                if node in dockerfile.instructions:
+                    for name in pending:
+                        self.spans.setdefault(name, []).append((node.line, node.end_line, node.start, node.end))
+                    pending = []
+                continue
+            match = pattern.match(dockerfile.raw(node))
+            if not match:
+                continue
+            command, _, value = match.group(1).partition("=")
+            names = [name.strip() for name in value.split("#")[0].split(",") if name.strip()]
+            match command.strip():
+                case "ignore" | "ignore-file" if not names:
+                    raise DockerfileSyntaxError(
+                        node.line, "names no transform; write `# dockfix: ignore=NAME`, as `dockfix list` shows it"
+                    )
+                case "ignore":
+                    pending += names
+                case "ignore-file":
+                    self.file |= frozenset(names)
+                case other:
+                    raise DockerfileSyntaxError(
+                        node.line, f"unknown: dockfix: {other}; there are ignore=NAME and ignore-file=NAME"
+                    )
+        return self
+
+    def hides(self, transform: str, item: Fix | Skip, path: str) -> bool:
+        """Return whether *item* of that transform is about something that is to be left alone."""
+        if transform in self.file:
+            return True
+        for first, last, start, end in self.spans.get(transform, ()):
+            if first <= item.line <= last and not (isinstance(item, Skip) and item.path not in (None, path)):
+                return True
+            if isinstance(item, Fix) and any(
+                edit.start < end and start < max(edit.end, edit.start + 1) and (edit.start, edit.end) != (start, start)
+                for edit in item.edits.get(path, ())
+            ):
+                return True
+        return False
