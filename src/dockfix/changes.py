@@ -6,7 +6,7 @@ import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 NEW_FILE_MODE: Final = 0o644
@@ -33,6 +33,10 @@ class Change:
     before: str | None
     after: str
     mode: int = NEW_FILE_MODE
+
+    def under(self, prefix: str) -> Change:
+        """Return the same change with *prefix* before its path."""
+        return replace(self, path=prefix + self.path) if prefix else self
 
     @property
     def diff(self) -> str:

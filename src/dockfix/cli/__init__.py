@@ -1,0 +1,1 @@
+"""The command line: commands parse options and print, and nothing more."""

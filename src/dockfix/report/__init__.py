@@ -1,0 +1,1 @@
+"""The same result for people and for programs."""

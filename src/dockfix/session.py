@@ -1,0 +1,126 @@
+"""Run the chain over what was named on a command line: Dockerfiles and folders, in one repository or in many."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from dockfix.changes import Change
+from dockfix.chain import Failure, Result, Settings, run
+from dockfix.config import ConfigError, load_config
+from dockfix.registry import RegistryError, choose, load_transforms
+from dockfix.transform import Transform
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to run. Empty or None means what the repository's configuration says."""
+
+    select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    safe_only: bool = False
+    transform_files: tuple[str, ...] = ()
+    config: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """Some Dockerfiles below one root. ``prefix`` leads from where the user stands to the root ("" or ends in /)."""
+
+    root: str
+    prefix: str
+    dockerfiles: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the chain makes of one repository; nothing is written yet."""
+
+    repository: Repository
+    changes: tuple[Change, ...]
+    result: Result
+
+
+def find_repositories(paths: Iterable[str]) -> tuple[list[Repository], list[Failure]]:
+    """Return the Dockerfiles that *paths* name or hold, by repository, and what is wrong with the paths."""
+    from dockfix.project.disk import find_dockerfiles, repository_root
+
+    found: dict[str, dict[str, None]] = {}
+    failures: list[Failure] = []
+    for path in paths:
+        if os.path.isdir(path):
+            try:
+                names = [os.path.join(path, name) for name in find_dockerfiles(path)]
+            except OSError as error:
+                failures.append(Failure(path, 0, f"cannot be read: {error.strerror}"))
+                continue
+            if not names:
+                failures.append(Failure(path, 0, "no Dockerfile in this folder; name one, or another folder"))
+        elif os.path.lexists(path):
+            names = [path]
+        else:
+            failures.append(Failure(path, 0, "no such file or folder"))
+            continue
+        for name in names:
+            folder = os.path.realpath(os.path.dirname(name) or ".")
+            root = os.path.realpath(repository_root(folder))
+            relative = os.path.relpath(os.path.join(folder, os.path.basename(name)), root)
+            found.setdefault(root, {})[relative.replace(os.sep, "/")] = None
+    here = os.path.realpath(".")
+    repositories = []
+    for root, dockerfiles in found.items():
+        away = os.path.relpath(root, here)
+        prefix = "" if away == "." else f"{away}/"
+        repositories.append(Repository(root, prefix, tuple(dockerfiles)))
+    return repositories, failures
+
+
+def run_all(repositories: Sequence[Repository], request: Request, jobs: int = 1) -> Iterator[Outcome]:
+    """Run the chain over every repository, with *jobs* processes (0: one a core), in the order given."""
+    jobs = min(jobs or os.cpu_count() or 1, len(repositories))
+    if jobs <= 1:
+        for repository in repositories:
+            yield run_one(repository, request)
+        return
+    from concurrent.futures import ProcessPoolExecutor
+    from functools import partial
+
+    with ProcessPoolExecutor(jobs) as pool:
+        chunk = max(1, min(32, len(repositories) // (jobs * 4)))
+        yield from pool.map(partial(run_one, request=request), repositories, chunksize=chunk)
+
+
+def run_one(repository: Repository, request: Request) -> Outcome:
+    """Run the chain over one repository. Never raises: what goes wrong is in the result's failures."""
+    from dockfix.project.disk import DiskFiles
+
+    try:
+        settings = settings_for(repository.root, request)
+        files = DiskFiles(repository.root)
+        result = run(files, repository.dockerfiles, settings)
+    except (ConfigError, RegistryError) as error:
+        return Outcome(repository, (), Result(failures=(Failure("", 0, str(error)),)))
+    except OSError as error:
+        where = error.filename or repository.root
+        return Outcome(repository, (), Result(failures=(Failure(str(where), 0, f"{error.strerror}"),)))
+    changes = tuple(Change(path, result.before[path], text) for path, text in result.after.items())
+    return Outcome(repository, changes, result)
+
+
+def settings_for(root: str, request: Request) -> Settings:
+    """Return the transforms and options for the repository at *root*: the command line goes before configuration.
+
+    Raises ``ConfigError`` and ``RegistryError``.
+    """
+    transforms = _transforms(request.transform_files)
+    config = load_config(root, request.config)
+    config.check(transforms)
+    chosen = choose(transforms, request.select or config.select, (*config.ignore, *request.ignore))
+    return Settings(chosen, request.safe_only or config.safe_only, config.options)
+
+
+@cache
+def _transforms(files: tuple[str, ...]) -> tuple[Transform, ...]:
+    return load_transforms(files)
