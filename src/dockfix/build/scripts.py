@@ -127,7 +127,7 @@ def _without_tabs(body: str, start: int) -> Logical | None:
     pieces: list[tuple[int, int, int]] = []
     lines: list[str] = []
     size, at = 0, start
-    for line in body.splitlines(keepends=True):
+    for line in re.findall(r"[^\n]*\n|[^\n]+", body):
         kept = line.lstrip("\t")
         if kept:
             pieces.append((size, at + len(line) - len(kept), len(kept)))

@@ -93,6 +93,8 @@ class Command:
     after: str
     depth: int = 0
     substitution: bool = False
+    shells: tuple[int, ...] = ()
+    """The offsets of the subshells and substitutions around it: a ``cd`` in one of them ends with it."""
 
     @property
     def argv(self) -> tuple[str | None, ...]:
@@ -146,6 +148,7 @@ class _Reader:
         self.depth = 0
         self.substitutions = 0
         self.nesting = 0
+        self.shells: tuple[int, ...] = ()
         self.pending: list[tuple[str, bool, bool, int]] = []  # name, expands, strips tabs, substitutions around it
 
     # Lists and separators
@@ -250,7 +253,7 @@ class _Reader:
                 raise ShellError("(( is not read")
             self.simple = False
             self.position += 1
-            self.read_body(frozenset({")"}))
+            self.read_subshell(frozenset({")"}))
             self.read_redirects()
             return
         self.read_simple(before)
@@ -300,6 +303,12 @@ class _Reader:
         stop = self.read_list(stops)
         self.depth -= 1
         return stop
+
+    def read_subshell(self, stops: frozenset[str]) -> None:
+        shells = self.shells
+        self.shells = (*shells, self.position)
+        self.read_body(stops)
+        self.shells = shells
 
     def expect(self, pattern: re.Pattern[str], what: str) -> str:
         match = pattern.match(self.text, self.position, self.end)
@@ -426,6 +435,7 @@ class _Reader:
             after,
             self.depth,
             self.substitutions > 0,
+            self.shells,
         )
         self.commands.append(command)
 
@@ -602,7 +612,7 @@ class _Reader:
     def read_substitution(self) -> None:
         simple = self.simple
         self.substitutions += 1
-        self.read_body(frozenset({")"}))
+        self.read_subshell(frozenset({")"}))
         if self.pending and self.pending[-1][3] == self.substitutions:
             raise ShellError("a heredoc without its body")
         self.substitutions -= 1
@@ -617,7 +627,7 @@ class _Reader:
         limit, simple = self.end, self.simple
         self.position, self.end = self.position + 1, at
         self.substitutions += 1
-        self.read_body(frozenset())
+        self.read_subshell(frozenset())
         if self.pending and self.pending[-1][3] == self.substitutions:
             raise ShellError("a heredoc without its body")
         self.substitutions -= 1
