@@ -1,0 +1,208 @@
+"""The files of a repository on disk, and the same with changes that are not written yet."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+from dockfix.project.files import Files
+from dockfix.syntax.edit import decode
+
+PRUNED: Final = frozenset(
+    {".git", "node_modules", "__pycache__", ".tox", ".mypy_cache", ".pytest_cache", ".ruff_cache"}
+)
+"""Folders that are never searched; virtual environments, known by their pyvenv.cfg, are the others."""
+_MAX_FILE: Final = 2_000_000
+_MAX_CACHE: Final = 8_000_000
+_GIT_TIMEOUT: Final = 20
+_DOCKERFILE: Final = re.compile(r"(?:[Dd]ockerfile|Containerfile)(?:\..+)?\Z|.+\.(?:[Dd]ockerfile|Containerfile)\Z")
+_NO_DOCKERFILE: Final = re.compile(
+    r"\.(?:dockerignore|containerignore|md|rst|txt|j2|jinja2?|tmpl|tpl|template|erb|orig|bak|swp|py|sh|ya?ml|json)\Z|~\Z",
+    re.IGNORECASE,
+)
+
+
+class DiskFiles:
+    """The files below a folder, read when asked for. A change on disk after the first look may go unseen."""
+
+    def __init__(self, root: str | os.PathLike[str]) -> None:
+        self.root = os.path.abspath(os.fsdecode(root))
+        self._texts: OrderedDict[str, str | None] = OrderedDict()
+        self._size = 0
+
+    @cached_property
+    def paths(self) -> frozenset[str]:
+        """Every file below the root that is not in a pruned folder."""
+        return frozenset(_walk(self.root))
+
+    @cached_property
+    def _sorted(self) -> tuple[str, ...]:
+        return tuple(sorted(self.paths))
+
+    @cached_property
+    def _real_root(self) -> str:
+        return os.path.realpath(self.root)
+
+    @cached_property
+    def _folders(self) -> frozenset[str]:
+        found: set[str] = set()
+        for path in self.paths:
+            folder = path.rpartition("/")[0]
+            while folder and folder not in found:
+                found.add(folder)
+                folder = folder.rpartition("/")[0]
+        return frozenset(found)
+
+    def text(self, path: str) -> str | None:
+        """Return the file's text, None where it is no readable file inside the root or larger than 2 MB."""
+        if path in self._texts:
+            self._texts.move_to_end(path)
+            return self._texts[path]
+        text = self._read(path)
+        self._texts[path] = text
+        self._size += len(text or "")
+        while self._size > _MAX_CACHE and len(self._texts) > 1:
+            self._size -= len(self._texts.popitem(last=False)[1] or "")
+        return text
+
+    def _read(self, path: str) -> str | None:
+        if not path or path.startswith("/") or "\0" in path or ".." in path.split("/"):
+            return None
+        full = os.path.join(self.root, path)
+        try:
+            real = os.path.realpath(full)
+            if not _inside(real, self._real_root) or not os.path.isfile(real) or os.path.getsize(real) > _MAX_FILE:
+                return None
+            with open(real, "rb") as file:
+                return decode(file.read())
+        except (OSError, ValueError):
+            return None
+
+    def is_directory(self, path: str) -> bool:
+        """Return whether a file lies below *path*; "" is the root."""
+        return path in self._folders if path else bool(self.paths)
+
+    def below(self, folder: str) -> tuple[str, ...]:
+        """Return the files below *folder*, sorted."""
+        return _below(self._sorted, folder)
+
+
+class OverlayFiles:
+    """Other files with changed or new texts laid over them."""
+
+    def __init__(self, base: Files, texts: Mapping[str, str]) -> None:
+        self._base = base
+        self._texts = dict(texts)
+
+    @cached_property
+    def paths(self) -> frozenset[str]:
+        """The files of the base and the new ones."""
+        return self._base.paths.union(self._texts) if self._texts else self._base.paths
+
+    def text(self, path: str) -> str | None:
+        """Return the new text where there is one, else the base's."""
+        text = self._texts.get(path)
+        return self._base.text(path) if text is None else text
+
+    def is_directory(self, path: str) -> bool:
+        """Return whether a file lies below *path*."""
+        if self._base.is_directory(path):
+            return True
+        return any(name.startswith(f"{path}/") for name in self._texts) if path else bool(self._texts)
+
+    def below(self, folder: str) -> tuple[str, ...]:
+        """Return the files below *folder*, sorted."""
+        prefix = f"{folder}/" if folder else ""
+        present = self._base.below(folder)
+        new = {name for name in self._texts if name.startswith(prefix)}.difference(present)
+        return tuple(sorted(new.union(present))) if new else present
+
+
+def repository_root(path: str | os.PathLike[str]) -> str:
+    """Return the nearest folder at or above *path* with ``.git``; without one, the folder of *path* itself."""
+    full = os.path.abspath(os.fsdecode(path))
+    start = full if os.path.isdir(full) else os.path.dirname(full)
+    folder = start
+    while not os.path.exists(os.path.join(folder, ".git")):
+        parent = os.path.dirname(folder)
+        if parent == folder:
+            return start
+        folder = parent
+    return folder
+
+
+def git_ignored(root: str | os.PathLike[str], paths: Iterable[str]) -> set[str]:
+    """Return those of *paths* (relative to *root*) that git ignores; none without git or a repository."""
+    listed = list(paths)
+    if not listed or not os.path.exists(os.path.join(repository_root(root), ".git")):
+        return set()
+    import subprocess
+
+    command = ["git", "-C", os.fsdecode(root), "check-ignore", "-z", "--stdin"]
+    try:
+        result = subprocess.run(
+            command,
+            input=b"\0".join(map(os.fsencode, listed)) + b"\0",
+            capture_output=True,
+            timeout=_GIT_TIMEOUT,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return set()
+    return {os.fsdecode(path) for path in result.stdout.split(b"\0") if path} if result.returncode == 0 else set()
+
+
+def is_dockerfile_name(name: str) -> bool:
+    """Return whether a file of this name is taken for a Dockerfile."""
+    return _DOCKERFILE.match(name) is not None and _NO_DOCKERFILE.search(name) is None
+
+
+def find_dockerfiles(folder: str | os.PathLike[str]) -> list[Path]:
+    """Return the Dockerfiles below *folder*, sorted, without what git ignores and without pruned folders."""
+    root = os.path.abspath(os.fsdecode(folder))
+    found = sorted(path for path in _walk(root) if is_dockerfile_name(path.rpartition("/")[2]))
+    ignored = git_ignored(root, found)
+    return [Path(root, path) for path in found if path not in ignored]
+
+
+def _walk(root: str) -> Iterator[str]:
+    """Yield the files below *root*, relative to it; links to folders are not followed."""
+    real_root = os.path.realpath(root)
+    pending = [""]
+    while pending:
+        prefix = pending.pop()
+        try:
+            with os.scandir(os.path.join(root, prefix)) as entries:
+                listed = list(entries)
+        except OSError:
+            continue
+        if prefix and any(entry.name == "pyvenv.cfg" for entry in listed):
+            continue
+        for entry in listed:
+            try:
+                if entry.is_dir(follow_symlinks=False):
+                    if entry.name not in PRUNED:
+                        pending.append(f"{prefix}{entry.name}/")
+                elif entry.is_file(follow_symlinks=False) or (
+                    entry.is_symlink() and entry.is_file() and _inside(os.path.realpath(entry.path), real_root)
+                ):
+                    yield prefix + entry.name
+            except OSError:
+                continue
+
+
+def _inside(path: str, root: str) -> bool:
+    return path == root or path.startswith(root if root.endswith("/") else root + "/")
+
+
+def _below(paths: tuple[str, ...], folder: str) -> tuple[str, ...]:
+    if not folder:
+        return paths
+    from bisect import bisect_left
+
+    return paths[bisect_left(paths, f"{folder}/") : bisect_left(paths, f"{folder}0")]  # "0" follows "/"
