@@ -67,7 +67,7 @@ class Failure:
 
     def __str__(self) -> str:
         place = f"{self.path}:{self.line}" if self.line else self.path
-        return f"{place}: {f'{self.transform}: ' if self.transform else ''}{self.message}"
+        return ": ".join(part for part in (place, self.transform, self.message) if part)
 
 
 @dataclass(frozen=True, slots=True)

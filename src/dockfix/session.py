@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from dockfix.changes import Change
 from dockfix.chain import Failure, Result, Settings, run
+from dockfix.changes import Change
 from dockfix.config import ConfigError, load_config
 from dockfix.registry import RegistryError, choose, load_transforms
 from dockfix.transform import Transform

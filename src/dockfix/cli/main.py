@@ -11,8 +11,6 @@ import click
 _COMMANDS: Final = {
     "list": "dockfix.cli.list",
     "explain": "dockfix.cli.explain",
-    "verify": "dockfix.cli.verify",
-    "fleet": "dockfix.cli.fleet",
 }
 """A command's module; it holds the click command ``command`` and is imported when it is asked for."""
 

@@ -24,7 +24,7 @@ def plain(text: str, kind: str) -> str:
 
 
 def colour(text: str, kind: str) -> str:
-    """Show *text* in the colour of its kind; control characters, which could play tricks on a terminal, are replaced."""
+    """Show *text* in the colour of its kind, without control characters: they could play tricks on a terminal."""
     newline = "\n" if text.endswith("\n") else ""
     text = harmless(text.rstrip("\r\n"))
     code = _COLOURS.get(kind)
