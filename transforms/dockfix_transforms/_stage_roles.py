@@ -9,10 +9,9 @@ from itertools import pairwise
 from posixpath import basename
 from typing import Final
 
-from dockfix.build.keyvalue import pairs_of
-
 from dockfix.build.copies import Copy
 from dockfix.build.installs import Install
+from dockfix.build.keyvalue import pairs_of
 from dockfix.build.model import Build, Stage, Step
 from dockfix.syntax.edit import Edit, delete
 from dockfix.syntax.shell import Command, Word
@@ -31,6 +30,7 @@ _RUNTIME_ONLY: Final = re.compile(
 _MANIFEST: Final = re.compile(
     r"(?:.*\.(?:txt|in|lock)|pyproject\.toml|setup\.(?:py|cfg)|Pipfile|constraints.*|requirements)\Z"
 )
+_REQUIREMENTS: Final = re.compile(r"(?:requirements|constraints)(?:[-_.][\w.-]+)?\.(?:txt|in)\Z|requirements\Z")
 _APT: Final = frozenset({"apt-get", "apt", "aptitude"})
 _BESIDE_PIP: Final = frozenset({"set", "cd", "echo", "true", "rm", "pip", "pip3", "python", "python3", "export"})
 _BESIDE_APT: Final = frozenset({"set", "rm", "echo", "true"})
@@ -270,10 +270,10 @@ def _copy_role(build: Build, stage: Stage, step: Step, installs: Sequence[Step])
         raise Obstacle("files of another image stand in front of the installs", step.line)
     later = [other for other in installs if other.line > step.line]
     pip = [install for other in later for install in other.installs if install.manager == "pip"]
+    wanted = {basename(name) for install in pip for name in (*install.requirements, *install.constraints)}
     values = [source.value or "" for source in copy.sources]
     if all(_MANIFEST.match(basename(value.rstrip("/"))) for value in values) and not copy.remote:
-        return Role(builder=True, final=not _dispensable(build, stage, step, copy, installs[-1].line))
-    wanted = {basename(name) for install in pip for name in (*install.requirements, *install.constraints)}
+        return Role(builder=True, final=not _dispensable(stage, copy, wanted, installs))
     given = {
         basename(source.value or "")
         for other in stage.of("COPY", "ADD")
@@ -284,9 +284,16 @@ def _copy_role(build: Build, stage: Stage, step: Step, installs: Sequence[Step])
     return Role(builder=needed, final=True)
 
 
-def _dispensable(build: Build, stage: Stage, step: Step, copy: Copy, last: int) -> bool:
-    """Whether the final stage can do without this COPY of manifests: it gets them again, or nothing reads them."""
-    if all(basename(source.value or "").endswith((".txt", ".in")) for source in copy.sources):
+def _dispensable(stage: Stage, copy: Copy, wanted: set[str], installs: Sequence[Step]) -> bool:
+    """Whether the final stage can do without this COPY of manifests: it gets them again, or only installs read them.
+
+    *wanted* are the names of the requirement and constraint files that the installs read.
+    """
+    names = {basename((source.value or "").rstrip("/")) for source in copy.sources}
+    last = installs[-1].line
+    moved = {step.line for step in installs}
+    rest = " ".join(step.instruction.value for step in stage.of("RUN", "CMD", "ENTRYPOINT") if step.line not in moved)
+    if all(name in wanted or _REQUIREMENTS.match(name) for name in names) and not any(name in rest for name in names):
         return True
     later = [other.copy for other in stage.of("COPY", "ADD") if other.line > last]
     for source in copy.sources:
@@ -302,7 +309,7 @@ def _needed(build: Build, step: Step, installs: Sequence[Step]) -> bool:
     for pair in pairs_of(step.instruction, build.dockerfile.escape):
         if pair.name in _ENVIRONMENT and step.keyword == "ENV":
             raise Obstacle(f"{pair.name} says where packages go", step.line)
-        if pair.name == "PATH" and "PATH" not in (pair.value or "") and step.keyword == "ENV":
+        if pair.name == "PATH" and "PATH" not in (pair.raw or "") and step.keyword == "ENV":
             raise Obstacle("ENV sets PATH anew", step.line)
     text = "".join(build.dockerfile.raw(other.instruction) for other in installs)
     if any(re.search(rf"\$\{{?{re.escape(name)}\b", text) for name in names):
@@ -346,8 +353,8 @@ def check_start(build: Build, stage: Stage) -> None:
         for match in _BELOW_LOCAL.finditer(text):
             if basename(match.group()) not in copied:
                 raise Obstacle(f"{match.group()} is named, where the packages are now", line)
-        if match := _LOGIN.search(text):
-            raise Obstacle(f"`{match.group().strip()}` resets PATH", line)
+        if login := _LOGIN.search(text):
+            raise Obstacle(f"`{login.group().strip()}` resets PATH", line)
 
 
 def _check_apt_package(package: str, line: int) -> None:

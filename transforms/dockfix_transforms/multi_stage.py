@@ -13,6 +13,7 @@ from dockfix_transforms._stage_roles import Obstacle, Role
 
 _VENV = "/opt/venv"
 _PREFIX = "/install"
+_INSTALLERS = frozenset({"pip", "setuptools", "wheel"})
 
 
 @transform(safety=Safety.REVIEW, phase=Phase.STAGES, options={"style": "venv"})
@@ -134,7 +135,7 @@ def _builder_text(build: Build, step: Step, role: Role, prefix: bool) -> str:
     verbs = [
         insert(install.script.span(install.verb)[1] - start, f" --prefix={_PREFIX}")
         for install in step.installs
-        if install.manager == "pip"
+        if install.manager == "pip" and not _INSTALLERS.issuperset(install.packages or ("",))
     ]
     return apply_edits(text, verbs)
 
