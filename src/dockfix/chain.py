@@ -132,29 +132,16 @@ class _Tree:
         self.shared_version = 0
 
     def replace(self, contents: dict[str, str], own: frozenset[str] = frozenset()) -> None:
+        from dockfix.project.disk import OverlayFiles
+
         if any(self.contents.get(path) != contents.get(path) for path in {*contents, *self.contents} - own):
             self.shared_version += 1
         self.contents = contents
-        self.files = _Overlay(self.base, contents) if contents else self.base
+        self.files = OverlayFiles(self.base, contents) if contents else self.base
         self.version += 1
 
     def changed(self) -> dict[str, str]:
         return {path: text for path, text in sorted(self.contents.items()) if text != self.base.text(path)}
-
-
-class _Overlay:
-    def __init__(self, base: Files, contents: Mapping[str, str]) -> None:
-        self._base, self._contents = base, dict(contents)
-        self.paths = base.paths | self._contents.keys()
-
-    def text(self, path: str) -> str | None:
-        return self._contents[path] if path in self._contents else self._base.text(path)
-
-    def is_directory(self, path: str) -> bool:
-        return self._base.is_directory(path) or any(name.startswith(f"{path}/") for name in self._contents)
-
-    def below(self, folder: str) -> tuple[str, ...]:
-        return tuple(sorted(name for name in self.paths if not folder or name.startswith(f"{folder}/")))
 
 
 class _Run:

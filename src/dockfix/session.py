@@ -48,11 +48,12 @@ def find_repositories(paths: Iterable[str]) -> tuple[list[Repository], list[Fail
     from dockfix.project.disk import find_dockerfiles, repository_root
 
     found: dict[str, dict[str, None]] = {}
+    seen: set[str] = set()
     failures: list[Failure] = []
     for path in paths:
         if os.path.isdir(path):
             try:
-                names = [os.path.join(path, name) for name in find_dockerfiles(path)]
+                names = [os.fspath(name) for name in find_dockerfiles(path)]
             except OSError as error:
                 failures.append(Failure(path, 0, f"cannot be read: {error.strerror}"))
                 continue
@@ -63,9 +64,14 @@ def find_repositories(paths: Iterable[str]) -> tuple[list[Repository], list[Fail
         else:
             failures.append(Failure(path, 0, "no such file or folder"))
             continue
-        for name in names:
+        for name in sorted(names, key=os.path.islink):  # a file and links to it are one Dockerfile
+            if (real := os.path.realpath(name)) in seen:
+                continue
+            seen.add(real)
             folder = os.path.realpath(os.path.dirname(name) or ".")
-            root = os.path.realpath(repository_root(folder))
+            root = repository_root(folder)
+            if os.path.isdir(path) and not os.path.exists(os.path.join(root, ".git")):
+                root = os.path.realpath(path)
             relative = os.path.relpath(os.path.join(folder, os.path.basename(name)), root)
             found.setdefault(root, {})[relative.replace(os.sep, "/")] = None
     here = os.path.realpath(".")

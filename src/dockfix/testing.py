@@ -9,12 +9,6 @@ from dockfix.project.files import MemoryFiles
 from dockfix.transform import Transform
 
 
-def is_dockerfile(path: str) -> bool:
-    """Return whether a file of that name is taken for a Dockerfile."""
-    name = path.rpartition("/")[2]
-    return name in ("Dockerfile", "Containerfile") or name.startswith("Dockerfile.") or name.endswith(".Dockerfile")
-
-
 def try_transforms(
     transforms: Sequence[Transform],
     files: Mapping[str, str],
@@ -26,7 +20,12 @@ def try_transforms(
 
     *options* goes to every transform that has options of these names.
     """
-    dockerfiles = sorted((path for path in files if is_dockerfile(path)), key=lambda path: (path.count("/"), path))
+    from dockfix.project.disk import is_dockerfile_name
+
+    dockerfiles = sorted(
+        (path for path in files if is_dockerfile_name(path.rpartition("/")[2])),
+        key=lambda path: (path.count("/"), path),
+    )
     given = {
         item.name: {key: value for key, value in (options or {}).items() if key in item.options} for item in transforms
     }
