@@ -18,10 +18,14 @@ _WORD_ENDS: Final = r"(?=[ \t\n;&|<>()]|\Z)"
 _BLANKS: Final = re.compile(r"(?:[ \t]|\\\n)+(?:#[^\n]*)?|(?<![^ \t\n;&|()`])#[^\n]*")
 _OPERATOR: Final = re.compile(r"&&|\|\||\|&|;(?![;&])|\||&|\n")
 _JOINERS: Final = frozenset({"&&", "||", "|", "|&"})
-_STOP: Final = re.compile(r"\)|;;&|;;|;&|(?:then|else|elif|fi|done|do|esac|\})" + _WORD_ENDS)
+_STOP: Final = re.compile(r"\)|;;&|;;|;&|(?:then|else|elif|fi|done|do|esac|\}|\]\])" + _WORD_ENDS)
 _MAY_BE_EMPTY: Final = frozenset({"", ";;", ";&", ";;&", "esac"})
 _RESERVED: Final = re.compile(
     r"(?:if|for|while|until|case|\{|\[\[|function|select|coproc|!|time)(?=[ \t\n]|\\\n|\Z)|(?:!|time|if|while)(?=\()"
+)
+_RESERVED_WORDS: Final = frozenset(
+    {"if", "then", "else", "elif", "fi", "for", "while", "until", "do", "done", "case", "esac"}
+    | {"{", "}", "[[", "]]", "!", "function", "select", "coproc"}
 )
 _ENDS_COMMAND: Final = ";&|\n()"
 _REDIRECT: Final = re.compile(r"(?:\d*(<<<|<<-|<<|<&|>&|<>|>>|>\||<(?!\()|>(?!\())|(&>>|&>))")
@@ -32,10 +36,10 @@ _IN_BRACES: Final = re.compile(r"[^\"'\\$`}]*")
 _IN_ARITHMETIC: Final = re.compile(r"[^()$`\"'\\;\n]*")
 _ANSI_C: Final = re.compile(r"\$'(?:[^'\\]|\\.)*'", re.DOTALL)
 _VARIABLE: Final = re.compile(r"\$(?:[A-Za-z_][A-Za-z0-9_]*|[0-9@*#?$!-])")
-_PARAMETER: Final = re.compile(r"[!#]?(?:[A-Za-z_][A-Za-z0-9_]*|[0-9]+|[@*#?$!-])(?=[^A-Za-z0-9_ \t\n])")
+_PARAMETER: Final = re.compile(r"[!#]?(?:[A-Za-z_][A-Za-z0-9_]*|[0-9]+|[@*#?$!-])(?=[]}:+=?#%/^,@*[-])")
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _ASSIGNMENT: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\+?=")
-_ELEMENT: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\[[^\]]*\]\+?=")
+_ELEMENT: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\[")
 _PARENTHESES: Final = re.compile(r"[ \t]*\([ \t]*\)")
 _IN: Final = re.compile(r"in" + _WORD_ENDS)
 _DO: Final = re.compile(r"do" + _WORD_ENDS)
@@ -206,8 +210,8 @@ class _Reader:
 
     def read_newline(self) -> None:
         self.position += 1
-        while self.pending:
-            name, expands, chomps, substitutions = self.pending.pop(0)
+        waiting, self.pending = self.pending, []
+        for name, expands, chomps, substitutions in waiting:
             if substitutions != self.substitutions:
                 raise ShellError("a heredoc across a substitution")
             self.read_heredoc(name, expands, chomps)
@@ -263,7 +267,8 @@ class _Reader:
         match keyword:
             case "!" | "time":
                 self.skip(newlines=False)
-                if self.position >= self.end or self.text[self.position] in ";&|)\n-":
+                again = self.text.startswith("!", self.position)
+                if again or self.stop() is not None or self.text[self.position] in ";&|\n-":
                     raise ShellError(f"no command behind {keyword}")
                 self.read_command(before)
                 return
@@ -357,6 +362,9 @@ class _Reader:
 
     def read_test(self) -> None:
         regex = False
+        self.skip(newlines=True)
+        if _TEST_END.match(self.text, self.position, self.end):
+            raise ShellError("[[ without a condition")
         while True:
             self.skip(newlines=True)
             if self.position >= self.end:
@@ -411,6 +419,8 @@ class _Reader:
                     return
                 if following in ("<", ">") and word.raw.startswith("{") and word.raw.endswith("}"):
                     raise ShellError("a file descriptor in a variable")
+                if not words and word.raw in _RESERVED_WORDS:
+                    raise ShellError(f"unexpected {word.raw}")
                 if not words and _ASSIGNMENT.match(word.raw):
                     assignments.append(word)
                 elif not words and _ELEMENT.match(word.raw):
