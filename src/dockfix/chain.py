@@ -176,6 +176,8 @@ class _Run:
         if not self.origin:
             text = tree.files.text(self.path)
             self.origin = list(range(1, (text or "").count("\n") + 2))
+        if not self._prepare(tree):
+            return
         quiet: dict[str, int] = {}
         changing: list[str] = []
         for _ in range(ROUNDS):
@@ -220,6 +222,10 @@ class _Run:
                 return False
             if not dockerfile.instructions:
                 self.fail("holds no instruction; a Dockerfile needs at least FROM")
+                return False
+            bare = next((one for one in dockerfile.instructions if one.keyword == "FROM" and not one.value), None)
+            if bare is not None:
+                self.fail("FROM names no image", bare.line)
                 return False
             if (disagreement := crosscheck(dockerfile)) is not None:
                 self.fail(disagreement)

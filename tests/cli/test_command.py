@@ -1,0 +1,270 @@
+"""The command as people and programs run it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TRANSFORM = '''
+from dockfix.syntax.edit import Edit
+from dockfix.transform import Fix, Phase, Safety, Skip, transform
+
+
+def replacing(build, old, new):
+    at = build.dockerfile.text.find(old)
+    if at >= 0:
+        line = build.dockerfile.text.count("\\n", 0, at) + 1
+        yield Fix(f"Say {new}", {build.path: [Edit(at, at + len(old), new)]}, line, notes=("look twice",))
+
+
+@transform(safety=Safety.SAFE, phase=Phase.CONTENT, options={"word": "uno"})
+def say_uno(build):
+    """Say uno."""
+    yield from replacing(build, "one", build.options["word"])
+    yield Skip("the last line is holy", 1)
+
+
+@transform(safety=Safety.REVIEW, phase=Phase.CONTENT)
+def say_due(build):
+    """Say due."""
+    yield from replacing(build, "two", "due")
+'''
+TEXT = "FROM scratch\nRUN one\nRUN two\n"
+BOTH = "FROM scratch\nRUN uno\nRUN due\n"
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> str:
+    """Return the options that run only the two transforms above."""
+    path = tmp_path / "own.py"
+    path.write_text(TRANSFORM)
+    return str(path)
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    root = tmp_path / "repository"
+    (root / ".git").mkdir(parents=True)
+    (root / "Dockerfile").write_text(TEXT)
+    return root
+
+
+def dockfix(*args: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run the command; fail where it shows a traceback."""
+    done = subprocess.run(
+        [sys.executable, "-c", "from dockfix.cli.main import main; main()", *args],
+        cwd=cwd,
+        env={**os.environ, **env},
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        encoding="utf-8",
+        errors="surrogateescape",
+        check=False,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
+
+
+def both(own: str) -> list[str]:
+    return ["--transform", own, "--select", "say-uno,say-due"]
+
+
+def test_the_default_shows_the_diff_and_writes_nothing(repository: Path, own: str) -> None:
+    done = dockfix(*both(own), cwd=repository)
+    assert done.returncode == 1
+    assert "-RUN one\n+RUN uno" not in done.stdout
+    assert "-RUN one\n-RUN two\n+RUN uno\n+RUN due\n" in done.stdout
+    assert "Dockerfile:2: Say uno" in done.stdout
+    assert "Dockerfile:3: Say due  [review]" in done.stdout
+    assert "look twice" in done.stdout
+    assert "Dockerfile:1: the last line is holy" in done.stdout
+    assert "\x1b" not in done.stdout
+    assert (repository / "Dockerfile").read_text() == TEXT
+
+
+def test_write_writes_and_a_second_run_is_quiet(repository: Path, own: str) -> None:
+    assert dockfix("--write", *both(own), cwd=repository).returncode == 0
+    assert (repository / "Dockerfile").read_text() == BOTH
+    done = dockfix("--diff", *both(own), cwd=repository)
+    assert done.returncode == 0
+    assert "Nothing to change." in done.stdout
+
+
+def test_check_is_one_line_a_file(repository: Path, own: str) -> None:
+    (repository / "Dockerfile.done").write_text(BOTH)
+    done = dockfix("--check", *both(own), cwd=repository)
+    assert done.stdout == "Dockerfile: would change: say-due, say-uno\nDockerfile.done: nothing to change\n"
+    assert done.returncode == 1
+
+
+def test_safe_only(repository: Path, own: str) -> None:
+    dockfix("--write", "--safe-only", *both(own), cwd=repository)
+    assert (repository / "Dockerfile").read_text() == TEXT.replace("one", "uno")
+
+
+def test_the_patch_is_what_git_applies(repository: Path, own: str) -> None:
+    patch = dockfix("--format", "patch", *both(own), cwd=repository).stdout
+    subprocess.run(["git", "apply"], input=patch, text=True, cwd=repository, check=True)
+    assert (repository / "Dockerfile").read_text() == BOTH
+
+
+def test_json_tells_everything(repository: Path, own: str) -> None:
+    done = dockfix("--format", "json", *both(own), "Dockerfile", "missing", cwd=repository)
+    result = json.loads(done.stdout)
+    assert done.returncode == 2
+    assert result["version"] == 1
+    assert [(file["path"], file["changed"]) for file in result["files"]] == [("Dockerfile", True)]
+    assert [(fix["transform"], fix["line"], fix["safety"]) for fix in result["fixes"]] == [
+        ("say-due", 3, "review"),
+        ("say-uno", 2, "safe"),
+    ]
+    assert [(skip["path"], skip["line"]) for skip in result["skips"]] == [("Dockerfile", 1)]
+    assert [error["path"] for error in result["errors"]] == ["missing"]
+
+
+def test_output_goes_to_a_file(repository: Path, own: str) -> None:
+    done = dockfix("--format", "json", "--output", "result.json", *both(own), cwd=repository)
+    assert not done.stdout
+    assert json.loads((repository / "result.json").read_text())["version"] == 1
+
+
+def test_configuration_chooses_and_sets_options(repository: Path, own: str) -> None:
+    (repository / "pyproject.toml").write_text(
+        '[tool.dockfix]\nselect = ["say-uno"]\n[tool.dockfix.say-uno]\nword = "1"\n'
+    )
+    dockfix("--write", "--transform", own, cwd=repository)
+    assert (repository / "Dockerfile").read_text() == TEXT.replace("one", "1")
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ("selct = []", "unknown key: selct"),
+        ('select = ["nope"]', "nope"),
+        ("select = 1", "list"),
+        ("safe-only = 1", "true or false"),
+        ("[say-uno]\nwrod = 'x'", "say-uno.wrod"),
+        ("[say-uno]\nword = 1", "say-uno.word must be a str"),
+        ("[nope]", "nope"),
+        ("[", "no TOML"),
+    ],
+)
+def test_what_is_unknown_in_the_configuration_is_an_error(
+    repository: Path, own: str, config: str, message: str
+) -> None:
+    (repository / "dockfix.toml").write_text(config)
+    done = dockfix("--write", "--transform", own, cwd=repository)
+    assert done.returncode == 2
+    assert "dockfix.toml" in done.stderr
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert (repository / "Dockerfile").read_text() == TEXT
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "no instruction"),
+        (b"RUN one\n", "FROM"),
+        (b"FROM a\nBOGUS b\n", "Bad:2: unknown instruction: BOGUS"),
+        (b"FROM a\nRUN <<EOF\n", "Bad:2: unterminated heredoc EOF"),
+        (b"\x7fELF\0\0\1\xff", "binary"),
+        (b"FROM a\n" + b"# comment\n" * 500_000, "too large"),
+    ],
+    ids=["empty", "no FROM", "unknown instruction", "heredoc", "binary", "5 MB"],
+)
+def test_a_bad_file_is_one_line_on_stderr_and_the_others_are_done(
+    repository: Path, own: str, data: bytes, message: str
+) -> None:
+    (repository / "Dockerfile.Bad").write_bytes(data)
+    done = dockfix("--write", *both(own), cwd=repository)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert (repository / "Dockerfile").read_text() == BOTH
+    assert (repository / "Dockerfile.Bad").read_bytes() == data
+
+
+def test_paths_that_cannot_be_used(repository: Path, own: str) -> None:
+    (repository / "empty").mkdir()
+    (repository / "loop").symlink_to("loop")
+    for path in ("missing", "empty", "loop"):
+        done = dockfix("--diff", *both(own), path, cwd=repository)
+        assert done.returncode == 2
+        assert re.fullmatch(rf"dockfix: {path}: .+\n", done.stderr)
+
+
+def test_a_path_that_is_not_utf_8(repository: Path, own: str) -> None:
+    folder = os.fsencode(repository) + b"/caf\xe9"
+    os.mkdir(folder)
+    with open(folder + b"/Dockerfile", "wb") as file:
+        file.write(TEXT.encode())
+    for form in ("text", "patch", "json"):
+        assert dockfix("--format", form, *both(own), cwd=repository).returncode == 1
+    assert dockfix("--write", *both(own), cwd=repository).returncode == 0
+    with open(folder + b"/Dockerfile", encoding="utf-8") as written:
+        assert written.read() == BOTH
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_many_repositories_with_several_processes(tmp_path: Path, own: str, jobs: str) -> None:
+    for name in "abc":
+        (tmp_path / name / ".git").mkdir(parents=True)
+        (tmp_path / name / "Dockerfile").write_text(TEXT)
+    done = dockfix("--jobs", jobs, "--write", *both(own), "a", "b", "c", cwd=tmp_path)
+    assert done.returncode == 0
+    assert [(tmp_path / name / "Dockerfile").read_text() for name in "abc"] == [BOTH] * 3
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["--selekt", "x"], "--select"),
+        (["--format", "yaml"], "yaml"),
+        (["--select", "nope"], "unknown transform: nope"),
+        (["--select", "say-unno"], "did you mean say-uno?"),
+        (["--config", "nope.toml"], "nope.toml"),
+        (["--transform", "nope.py"], "nope.py: no such file"),
+        (["--transform", "broken.py"], "broken.py:1: cannot be loaded: SyntaxError"),
+        (["--transform", "empty.py"], "empty.py: no transform in it"),
+        (["explain", "nope"], "unknown transform: nope"),
+        (["explain"], "NAME"),
+    ],
+)
+def test_bad_options_are_one_line_on_stderr(repository: Path, own: str, args: list[str], message: str) -> None:
+    (repository / "broken.py").write_text("def\n")
+    (repository / "empty.py").write_text("")
+    options = [] if args[0] == "explain" else ["--transform", own]
+    done = dockfix(*args, *options, cwd=repository)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_list_and_explain(repository: Path, own: str) -> None:
+    assert re.search(r"^say-uno +safe +Say uno\.$", dockfix("list", "--transform", own, cwd=repository).stdout, re.M)
+    explained = dockfix("explain", "say-uno", "--transform", own, cwd=repository).stdout
+    assert "Say uno." in explained
+    assert "word = 'uno'" in explained
+
+
+@pytest.mark.parametrize("args", [["-h"], ["--help"], ["list", "-h"], ["explain", "-h"]])
+def test_help(tmp_path: Path, args: list[str]) -> None:
+    done = dockfix(*args, cwd=tmp_path)
+    assert done.returncode == 0
+    assert "Usage: dockfix" in done.stdout
+
+
+def test_help_names_the_options_of_rewriting(tmp_path: Path) -> None:
+    text = dockfix("-h", cwd=tmp_path).stdout
+    assert all(option in text for option in ("--diff", "--write", "--check", "--safe-only", "--format", "--jobs"))
+
+
+def test_version(tmp_path: Path) -> None:
+    assert re.fullmatch(r"dockfix \d+\.\d+\.\d+\n", dockfix("--version", cwd=tmp_path).stdout)

@@ -1,0 +1,244 @@
+"""The chain: order, overlaps, settling, and what it does when something goes wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dockfix.build.model import Build
+from dockfix.chain import ROUNDS, Settings, _move_lines, _touches, run
+from dockfix.project.files import MemoryFiles
+from dockfix.syntax.edit import Edit, apply_edits, insert
+from dockfix.testing import try_transforms
+from dockfix.transform import Fix, Function, Phase, Safety, Skip, Transform
+
+TEXT = "FROM python:3.12\nRUN one\nRUN two\nCMD three\n"
+Items = Iterator[Fix | Skip]
+
+
+def named(name: str, function: Function, *, safety: Safety = Safety.SAFE, phase: Phase = Phase.CONTENT) -> Transform:
+    return Transform(name, safety, phase, function, {})
+
+
+def replacing(old: str, new: str, *, safety: Safety | None = None) -> Callable[[Build], Items]:
+    """Return a transform's function that replaces every *old* in the Dockerfile."""
+
+    def function(build: Build) -> Items:
+        text = build.dockerfile.text
+        at = text.find(old)
+        while at >= 0:
+            line = text.count("\n", 0, at) + 1
+            yield Fix(f"{old} to {new}", {build.path: [Edit(at, at + len(old), new)]}, line, safety)
+            at = text.find(old, at + len(old))
+
+    return function
+
+
+def after(*transforms: Transform, text: str = TEXT, **settings: bool) -> str:
+    files, result = try_transforms(transforms, {"Dockerfile": text}, **settings)
+    assert not result.failures, result.failures
+    return files["Dockerfile"]
+
+
+def test_a_transform_sees_what_the_one_before_it_made() -> None:
+    first, second = named("a", replacing("one", "1")), named("b", replacing("1\n", "uno\n"))
+    assert "RUN uno\n" in after(first, second)
+
+
+def test_rounds_go_on_until_nothing_changes() -> None:
+    later, earlier = named("a", replacing("two!", "done")), named("b", replacing("two\n", "two!\n"))
+    assert "RUN done\n" in after(later, earlier)
+
+
+def test_of_two_fixes_for_the_same_text_the_first_wins_and_the_other_comes_back() -> None:
+    def both(build: Build) -> Items:
+        at = build.dockerfile.text.find("one")
+        if at >= 0:
+            yield Fix("whole", {"Dockerfile": [Edit(at, at + 3, "1")]}, 2)
+            yield Fix("half", {"Dockerfile": [Edit(at + 1, at + 2, "x")], "other": [insert(0, "never")]}, 2)
+
+    files, result = try_transforms([named("both", both)], {"Dockerfile": TEXT})
+    assert [done.title for done in result.fixes] == ["whole"]
+    assert "other" not in files
+
+
+def test_all_files_of_a_fix_change_together() -> None:
+    def both(build: Build) -> Items:
+        if build.project.files.text("app.py") is None:
+            yield Fix("Add", {"Dockerfile": [insert(0, "# new\n")], "app.py": [insert(0, "print()\n")]}, 1)
+
+    files, _ = try_transforms([named("both", both)], {"Dockerfile": TEXT})
+    assert files == {"Dockerfile": f"# new\n{TEXT}", "app.py": "print()\n"}
+
+
+@pytest.mark.parametrize(
+    ("path", "before", "broken"),
+    [
+        ("app.py", "print()\n", "print(\n"),
+        ("pyproject.toml", "[a]\n", "[a\n"),
+        ("compose.yaml", "a: 1\n", "a: [1\n"),
+        ("Dockerfile", TEXT, "NOT a Dockerfile\n"),
+        ("../outside", "", "text"),
+        (".git/hooks/pre-commit", "", "text"),
+    ],
+)
+def test_a_fix_that_breaks_a_file_is_undone_and_its_neighbours_stay(path: str, before: str, broken: str) -> None:
+    def breaking(build: Build) -> Items:
+        old = build.project.files.text(path) or ""
+        yield Fix("Break it", {path: [Edit(0, len(old), broken)], "new": [insert(0, "x")]}, 3)
+
+    good = named("good", replacing("one", "1"))
+    files, result = try_transforms([named("breaking", breaking), good], {"Dockerfile": TEXT, path: before})
+    assert files == {"Dockerfile": TEXT, path: before} | {"Dockerfile": TEXT.replace("one", "1")}
+    assert [(failure.transform, failure.line) for failure in result.failures] == [("breaking", 3)]
+    assert "Break it" in result.failures[0].message
+
+
+def test_a_fix_with_a_good_neighbour_in_the_same_transform_is_undone_alone() -> None:
+    def mixed(build: Build) -> Items:
+        text = build.dockerfile.text
+        if "one" in text:
+            at = text.find("one")
+            yield Fix("good", {"Dockerfile": [Edit(at, at + 3, "1")]}, 2)
+        at = text.find("CMD")
+        yield Fix("bad", {"Dockerfile": [Edit(at, at + 3, "DMC")]}, 4)
+
+    files, result = try_transforms([named("mixed", mixed)], {"Dockerfile": TEXT})
+    assert files["Dockerfile"] == TEXT.replace("one", "1")
+    assert [failure.message.split(":")[1].strip() for failure in result.failures] == ["bad"]
+
+
+def test_a_transform_that_raises_is_reported_and_the_others_run() -> None:
+    def raising(build: Build) -> Items:
+        yield Fix("half", {"Dockerfile": [insert(0, "# half\n")]}, 1)
+        raise ZeroDivisionError("oops")
+
+    files, result = try_transforms([named("raising", raising), named("b", replacing("one", "1"))], {"Dockerfile": TEXT})
+    assert files["Dockerfile"] == TEXT.replace("one", "1")
+    assert [(failure.transform, "ZeroDivisionError" in failure.message) for failure in result.failures] == [
+        ("raising", True)
+    ]
+
+
+def test_what_never_settles_is_an_error_that_names_the_transforms_and_changes_nothing() -> None:
+    ping, pong = named("ping", replacing("one", "uno")), named("pong", replacing("uno", "one"))
+    growing = named("growing", lambda build: [Fix("Grow", {"Dockerfile": [insert(0, "# x\n")]}, 1)])
+    for transforms in ([growing], [ping, pong]):
+        files, result = try_transforms(transforms, {"Dockerfile": TEXT})
+        assert files["Dockerfile"] == TEXT
+        assert not result.fixes
+        assert str(ROUNDS) in result.failures[0].message
+        assert all(item.name in result.failures[0].message for item in transforms)
+
+
+def test_a_suggestion_is_shown_and_not_applied() -> None:
+    files, result = try_transforms([named("a", replacing("one", "1"), safety=Safety.SUGGESTION)], {"Dockerfile": TEXT})
+    assert files["Dockerfile"] == TEXT
+    assert [done.line for done in result.suggestions] == [2]
+
+
+def test_safe_only_keeps_to_safe_fixes_whatever_the_transform_says() -> None:
+    review = named("a", replacing("one", "1"), safety=Safety.REVIEW)
+    safe_this_time = named("b", replacing("two", "2", safety=Safety.SAFE), safety=Safety.REVIEW)
+    assert after(review, safe_this_time, safe_only=True) == TEXT.replace("two", "2")
+    assert after(review, safe_this_time) == TEXT.replace("two", "2").replace("one", "1")
+
+
+def test_lines_are_those_of_the_file_as_it_was() -> None:
+    header = named("a", lambda build: [Fix("Head", {"Dockerfile": [insert(0, "# a\n# b\n")]}, 1)])
+    once = named("a", lambda build: [] if build.dockerfile.text.startswith("#") else header.function(build))
+    refusing = named("c", lambda build: [Skip("no", build.dockerfile.instructions[2].line)])
+    _, result = try_transforms([once, named("b", replacing("two", "2")), refusing], {"Dockerfile": TEXT})
+    assert [(done.transform, done.line) for done in result.fixes] == [("a", 1), ("b", 3)]
+    assert [skip.line for skip in result.skips] == [3]
+
+
+def test_a_refusal_that_no_longer_holds_is_not_reported() -> None:
+    def refusing(build: Build) -> Items:
+        if "one" in build.dockerfile.text:
+            yield Skip("there is one", 2)
+
+    _, result = try_transforms([named("a", refusing), named("b", replacing("one", "1"))], {"Dockerfile": TEXT})
+    assert not result.skips
+
+
+@pytest.mark.parametrize(
+    ("comment", "expected"),
+    [
+        ("# dockfix: ignore=a\n", "RUN one\n"),
+        ("# dockfix: ignore=b, a\n# another comment\n", "RUN one\n"),
+        ("#dockfix:ignore=a # it is meant so\n", "RUN one\n"),
+        ("# dockfix: ignore=b\n", "RUN 1\n"),
+    ],
+)
+def test_a_comment_keeps_a_transform_off_one_instruction(comment: str, expected: str) -> None:
+    text = f"FROM x\n{comment}RUN one\nRUN one\n"
+    assert after(named("a", replacing("one", "1")), text=text) == f"FROM x\n{comment}{expected}RUN 1\n"
+
+
+def test_a_comment_keeps_a_transform_off_a_file() -> None:
+    text = f"# dockfix: ignore-file=a\n{TEXT}"
+    assert after(named("a", replacing("one", "1")), text=text) == text
+
+
+@pytest.mark.parametrize("comment", ["# dockfix: ignore", "# dockfix: ignore=", "# dockfix: skip=a"])
+def test_a_comment_without_a_name_is_an_error(comment: str) -> None:
+    files, result = try_transforms(
+        [named("a", replacing("one", "1"))], {"Dockerfile": TEXT.replace("RUN two", f"{comment}\nRUN two")}
+    )
+    assert [failure.line for failure in result.failures] == [3]
+    assert "RUN one" in files["Dockerfile"]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "\n", "# only a comment\n", "RUN a\n", "FROM\n", "FROM a\nBOGUS b\n", "FROM a\nRUN <<EOF\n", "\0\1\2"]
+)
+def test_what_is_no_dockerfile_is_an_error_and_the_next_file_is_done(text: str) -> None:
+    files = {"Dockerfile": text, "Dockerfile.good": TEXT}
+    changed, result = try_transforms([named("a", replacing("one", "1"))], files)
+    assert changed["Dockerfile"] == text
+    assert "RUN 1\n" in changed["Dockerfile.good"]
+    assert {failure.path for failure in result.failures} == {"Dockerfile"}
+
+
+def test_dockerfiles_of_one_repository_share_their_files() -> None:
+    def listing(build: Build) -> Items:
+        text = build.project.files.text("list.txt") or ""
+        if build.path not in text.splitlines():
+            yield Fix("List it", {"list.txt": [insert(len(text), f"{build.path}\n")]}, 1)
+
+    files, result = try_transforms([named("a", listing)], {"a/Dockerfile": TEXT, "b/Dockerfile": TEXT})
+    assert files["list.txt"] == "a/Dockerfile\nb/Dockerfile\n"
+    assert not result.failures
+
+
+def test_a_missing_file_is_an_error() -> None:
+    result = run(MemoryFiles({}), ["Dockerfile"], Settings([]))
+    assert [failure.message.split(":")[0] for failure in result.failures] == ["cannot be read"]
+
+
+SPANS = st.lists(st.tuples(st.integers(0, 12), st.integers(0, 3)), max_size=6)
+
+
+@given(SPANS, st.integers(0, 12), st.integers(0, 3))
+def test_touching_is_what_edits_call_overlapping(spans: list[tuple[int, int]], start: int, length: int) -> None:
+    taken: list[tuple[int, int]] = []
+    for begin, size in spans:
+        if not _touches(taken, begin, begin + size):
+            taken = sorted([*taken, (begin, begin + size)])
+    if not _touches(taken, start, start + length):
+        apply_edits("x" * 20, [Edit(begin, end, "") for begin, end in taken] + [Edit(start, start + length, "")])
+
+
+@given(st.text(alphabet="a\n", max_size=20), st.data())
+def test_every_line_after_edits_has_its_origin(text: str, data: st.DataObject) -> None:
+    start = data.draw(st.integers(0, len(text)))
+    end = data.draw(st.integers(start, len(text)))
+    edit = Edit(start, end, data.draw(st.text(alphabet="b\n", max_size=5)))
+    origin = list(range(1, text.count("\n") + 2))
+    moved = _move_lines(origin, text, [edit])
+    assert len(moved) == apply_edits(text, [edit]).count("\n") + 1
+    assert moved == sorted(moved)
