@@ -18,8 +18,26 @@ from functools import cached_property
 from typing import Final
 
 KEYWORDS: Final = frozenset(
-    "ADD ARG CMD COPY ENTRYPOINT ENV EXPOSE FROM HEALTHCHECK LABEL MAINTAINER ONBUILD RUN SHELL STOPSIGNAL USER "
-    "VOLUME WORKDIR".split()
+    {
+        "ADD",
+        "ARG",
+        "CMD",
+        "COPY",
+        "ENTRYPOINT",
+        "ENV",
+        "EXPOSE",
+        "FROM",
+        "HEALTHCHECK",
+        "LABEL",
+        "MAINTAINER",
+        "ONBUILD",
+        "RUN",
+        "SHELL",
+        "STOPSIGNAL",
+        "USER",
+        "VOLUME",
+        "WORKDIR",
+    }
 )
 _HEREDOC_KEYWORDS: Final = frozenset({"ADD", "COPY", "RUN"})
 _JSON_KEYWORDS: Final = frozenset({"ADD", "COPY", "RUN", "CMD", "ENTRYPOINT", "SHELL", "VOLUME", "HEALTHCHECK"})
@@ -309,6 +327,8 @@ class _Parser:
         if keyword == "ONBUILD":
             word = _WORD_END.split(arguments.text, maxsplit=1)[0]
             trigger = word.upper() or None
+        if keyword in ("ENV", "LABEL") and "=" not in arguments.text and len(arguments.text.split()) == 1:
+            raise DockerfileSyntaxError(first_line + 1, f"{keyword} must have two arguments")
         text_end = logical.raw_end(len(text.rstrip(_BLANK)))
         heredocs: list[Heredoc] = []
         if (keyword in _HEREDOC_KEYWORDS or trigger in _HEREDOC_KEYWORDS) and "<<" in text:
