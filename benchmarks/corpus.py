@@ -64,7 +64,8 @@ def main() -> int:
             counts["changed"] += after != text
             counts["fixes"] += len(result.fixes)
             counts["refusals"] += len(result.skips)
-            found += [f"failure: {failure}" for failure in result.failures]
+            counts["refused by the chain"] += any(failure.transform is None for failure in result.failures)
+            found += [f"failure: {failure}" for failure in result.failures if failure.transform is not None]
             if after != text:
                 found += check_result(tree, after, bool(result.fixes))
                 again = run(MemoryFiles({**result.after, NAME: after}), [NAME], settings)
