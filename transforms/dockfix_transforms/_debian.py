@@ -22,6 +22,11 @@ def _build_only() -> frozenset[str]:
     return frozenset(_table()["build_only"])
 
 
+def run_only(package: str) -> bool:
+    """Return whether no build of a Python package uses *package*."""
+    return re.split(r"[=:/]", package, maxsplit=1)[0] in _table()["run_only"]
+
+
 def release_of(tag: str | None) -> str | None:
     """Return the Debian release that an image tag names, such as ``bookworm`` for ``3.12-slim-bookworm``."""
     return next((part for part in (tag or "").split("-") if part in RELEASES), None)

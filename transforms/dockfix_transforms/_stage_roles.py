@@ -15,7 +15,7 @@ from dockfix.build.keyvalue import pairs_of
 from dockfix.build.model import Build, Stage, Step
 from dockfix.syntax.edit import Edit, delete
 from dockfix.syntax.shell import Command, Word
-from dockfix_transforms._debian import release_of, runtime_packages
+from dockfix_transforms._debian import release_of, run_only, runtime_packages
 
 PYTHON: Final = frozenset({"pip", "uv-pip", "uv-sync", "uv-tool", "poetry", "pipenv", "pdm", "conda"})
 _ELSEWHERE: Final = frozenset({"--user", "--target", "-t", "--prefix", "--root", "--python", "--src"})
@@ -133,7 +133,22 @@ def roles(build: Build, stage: Stage, installs: Sequence[Step]) -> dict[int, Rol
         elif step.keyword == "USER" and step.instruction.value.split(":")[0] not in ("root", "0"):
             raise Obstacle("the packages are installed by another user than root", step.line)
     _check_removals(stage, installs, stripped)
-    return found
+    return {line: role for line, role in _settle_updates(stage, found).items() if role.builder or role.edits}
+
+
+def _settle_updates(stage: Stage, found: dict[int, Role]) -> dict[int, Role]:
+    """Send an `apt-get update` that stands alone where packages are installed after it."""
+    settled = dict(found)
+    steps = stage.of("RUN")
+    for index, step in enumerate(steps):
+        if step.line not in found or step.installs or not found[step.line].builder:
+            continue
+        later = [other for other in steps[index + 1 :] if any(install.manager == "apt" for install in other.installs)]
+        roles_later = [found.get(other.line, Role(builder=False, final=True)) for other in later]
+        settled[step.line] = Role(
+            builder=any(role.builder for role in roles_later), final=any(role.final for role in roles_later)
+        )
+    return settled
 
 
 def _install_role(step: Step, release: str | None) -> Role:
@@ -199,6 +214,8 @@ def _run_role(step: Step, release: str | None) -> tuple[Role, set[str]]:
         manager = next(install.manager for install in step.installs if install.manager != "apt")
         raise Obstacle(f"which stage needs what {manager} installs is not known", line)
     plain = names <= _APT | _BESIDE_APT
+    if all(run_only(package) for install in step.installs for package in _named(install, line)):
+        return Role(builder=False, final=True), set()
     edits: list[Edit] = []
     gone: set[str] = set()
     kept = 0

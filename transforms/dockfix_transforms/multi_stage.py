@@ -51,7 +51,7 @@ def multi_stage(build: Build) -> Iterator[Fix | Skip]:
     Source: Docker's documentation, "Multi-stage builds" (https://docs.docker.com/build/building/multi-stage/), and
     Python's, "venv" (https://docs.python.org/3/library/venv.html).
     """
-    if len(build.stages) != 1:
+    if len(build.stages) != 1 or ".devcontainer" in build.path:
         return
     stage = build.final
     installs = [
