@@ -43,7 +43,11 @@ def split_words(text: str) -> tuple[tuple[int, int], ...]:
 
 
 class _Unknown(Exception):
-    pass
+    """A value is not known, or the text is malformed."""
+
+
+class _Malformed(_Unknown):
+    """BuildKit refuses the text, or it is nested deeper than anybody writes."""
 
 
 class _Lexer:
@@ -56,8 +60,8 @@ class _Lexer:
 
     def until(self, stop: str, raw_escapes: bool = False, depth: int = 0) -> str:
         """Read up to the character *stop* ("" for the end) and behind it."""
-        if depth > 50:
-            raise _Unknown
+        if depth > 10:
+            raise _Malformed
         result: list[str] = []
         text = self.text
         while self.at < len(text):
@@ -186,6 +190,8 @@ class _Lexer:
         start = self.at
         try:
             return self.until(stop, False, depth + 1)
+        except _Malformed:
+            raise
         except _Unknown:
             skipper = _Lexer(self.text, _Anything(), self.escape, True)
             skipper.at = start
