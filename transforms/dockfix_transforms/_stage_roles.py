@@ -129,10 +129,12 @@ def roles(build: Build, stage: Stage, installs: Sequence[Step]) -> dict[int, Rol
         elif step.keyword in ("WORKDIR", "SHELL"):
             found[step.line] = Role(builder=True, final=True)
         elif step.keyword in ("ENV", "ARG"):
-            found[step.line] = Role(_needed(build, step, installs), final=True)
+            _check_variables(build, step)
+            found[step.line] = Role(builder=_serves_installs(build, step), final=True)
         elif step.keyword == "USER" and step.instruction.value.split(":")[0] not in ("root", "0"):
             raise Obstacle("the packages are installed by another user than root", step.line)
     _check_removals(stage, installs, stripped)
+    _add_referenced(build, stage, found)
     return {line: role for line, role in _settle_updates(stage, found).items() if role.builder or role.edits}
 
 
@@ -321,17 +323,35 @@ def _dispensable(stage: Stage, copy: Copy, wanted: set[str], installs: Sequence[
     return True
 
 
-def _needed(build: Build, step: Step, installs: Sequence[Step]) -> bool:
-    names = [pair.name for pair in pairs_of(step.instruction, build.dockerfile.escape)]
+def _check_variables(build: Build, step: Step) -> None:
+    """Raise ``Obstacle`` where an ENV sends packages to another place than the virtual environment."""
+    if step.keyword != "ENV":
+        return
     for pair in pairs_of(step.instruction, build.dockerfile.escape):
-        if pair.name in _ENVIRONMENT and step.keyword == "ENV":
+        if pair.name in _ENVIRONMENT:
             raise Obstacle(f"{pair.name} says where packages go", step.line)
-        if pair.name == "PATH" and "PATH" not in (pair.raw or "") and step.keyword == "ENV":
+        if pair.name == "PATH" and "PATH" not in (pair.raw or ""):
             raise Obstacle("ENV sets PATH anew", step.line)
-    text = "".join(build.dockerfile.raw(other.instruction) for other in installs)
-    if any(re.search(rf"\$\{{?{re.escape(name)}\b", text) for name in names):
-        return True
-    return step.keyword == "ENV" and not all(_RUNTIME_ONLY.match(name) for name in names)
+
+
+def _serves_installs(build: Build, step: Step) -> bool:
+    """Whether an ENV holds more than what only the running program reads."""
+    pairs = pairs_of(step.instruction, build.dockerfile.escape)
+    return step.keyword == "ENV" and not all(_RUNTIME_ONLY.match(pair.name) for pair in pairs)
+
+
+def _add_referenced(build: Build, stage: Stage, found: dict[int, Role]) -> None:
+    """Give the builder every ENV and ARG that one of its instructions names."""
+    variables = [step for step in stage.of("ENV", "ARG") if step.line in found]
+    for step in reversed(variables):
+        text = "".join(
+            build.dockerfile.raw(other.instruction)
+            for other in stage.steps
+            if other.line > step.line and (role := found.get(other.line)) and role.builder
+        )
+        names = [pair.name for pair in pairs_of(step.instruction, build.dockerfile.escape)]
+        if any(re.search(rf"\$\{{?{re.escape(name)}\b", text) for name in names):
+            found[step.line] = Role(builder=True, final=True)
 
 
 def _check_removals(stage: Stage, installs: Sequence[Step], stripped: set[str]) -> None:

@@ -105,6 +105,8 @@ def _fix(build: Build, stage: Stage, installs: list[Step], prefix: bool) -> Fix:
         copy = f"{word('COPY')} --from={name} {_PREFIX} /usr/local{newline}"
     if packages:
         copy = _apt_run(packages, word("RUN"), newline) + copy
+    if not dockerfile.text[: where.instruction.end].endswith("\n"):  # the file's last line, without an ending
+        copy = copy.removesuffix(newline)
     edits.append(Edit(block_start(dockerfile, where.instruction), where.instruction.end, copy))
     notes = []
     if packages or any(role.edits for role in roles.values()):
