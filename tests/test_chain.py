@@ -37,8 +37,8 @@ def replacing(old: str, new: str, *, safety: Safety | None = None) -> Callable[[
     return function
 
 
-def after(*transforms: Transform, text: str = TEXT, **settings: bool) -> str:
-    files, result = try_transforms(transforms, {"Dockerfile": text}, **settings)
+def after(*transforms: Transform, text: str = TEXT, safe_only: bool = False) -> str:
+    files, result = try_transforms(transforms, {"Dockerfile": text}, safe_only=safe_only)
     assert not result.failures, result.failures
     return files["Dockerfile"]
 

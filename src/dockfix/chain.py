@@ -12,15 +12,6 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from dockfix.build.model import Build
-
-try:
-    from dockfix.syntax.crosscheck import crosscheck
-except ImportError:
-
-    def crosscheck(dockerfile):
-        return None
-
-
 from dockfix.project.files import Files
 from dockfix.syntax.dockerfile import Comment, Dockerfile, DockerfileSyntaxError, parse
 from dockfix.syntax.edit import Edit, OverlapError, apply_edits
@@ -204,6 +195,7 @@ class _Run:
             return True
         from dockfix.build.stages import copied_sources, stages_of
         from dockfix.project.model import Project
+        from dockfix.syntax.crosscheck import crosscheck
 
         text = tree.files.text(self.path)
         if text is None:
@@ -346,6 +338,7 @@ class _Run:
             if reason and (before is None or _syntax_error(path, before) is None):
                 return f"{path} would not parse any more: {reason}"
             return None
+        from dockfix.syntax.crosscheck import crosscheck
 
         try:
             dockerfile = parse(after)
