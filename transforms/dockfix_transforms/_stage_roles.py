@@ -31,6 +31,7 @@ _MANIFEST: Final = re.compile(
     r"(?:.*\.(?:txt|in|lock)|pyproject\.toml|setup\.(?:py|cfg)|Pipfile|constraints.*|requirements)\Z"
 )
 _REQUIREMENTS: Final = re.compile(r"(?:requirements|constraints)(?:[-_.][\w.-]+)?\.(?:txt|in)\Z|requirements\Z")
+_VARIABLE: Final = re.compile(r"\$\{?(\w+)")
 _APT: Final = frozenset({"apt-get", "apt", "aptitude"})
 _BESIDE_PIP: Final = frozenset({"set", "cd", "echo", "true", "rm", "pip", "pip3", "python", "python3", "export"})
 _BESIDE_APT: Final = frozenset({"set", "rm", "echo", "true"})
@@ -342,16 +343,17 @@ def _serves_installs(build: Build, step: Step) -> bool:
 
 def _add_referenced(build: Build, stage: Stage, found: dict[int, Role]) -> None:
     """Give the builder every ENV and ARG that one of its instructions names."""
-    variables = [step for step in stage.of("ENV", "ARG") if step.line in found]
-    for step in reversed(variables):
-        text = "".join(
-            build.dockerfile.raw(other.instruction)
-            for other in stage.steps
-            if other.line > step.line and (role := found.get(other.line)) and role.builder
-        )
-        names = [pair.name for pair in pairs_of(step.instruction, build.dockerfile.escape)]
-        if any(re.search(rf"\$\{{?{re.escape(name)}\b", text) for name in names):
-            found[step.line] = Role(builder=True, final=True)
+    referenced: set[str] = set()
+    for step in reversed(stage.steps):
+        role = found.get(step.line)
+        if role is None:
+            continue
+        if step.keyword in ("ENV", "ARG") and not role.builder:
+            names = {pair.name for pair in pairs_of(step.instruction, build.dockerfile.escape)}
+            if names & referenced:
+                role = found[step.line] = Role(builder=True, final=True)
+        if role.builder:
+            referenced.update(_VARIABLE.findall(build.dockerfile.raw(step.instruction)))
 
 
 def _check_removals(stage: Stage, installs: Sequence[Step], stripped: set[str]) -> None:
