@@ -13,8 +13,8 @@ test: .venv/developing  ## the checks that a change has to pass
 	$(BIN)/mypy
 	$(BIN)/pytest -q -n auto
 
-golden: .venv/developing  ## write what the transforms do now into golden/*/*/after
-	$(BIN)/pytest -q tests/test_golden.py --update-golden
+golden: .venv/developing  ## write what the transforms do now into golden/*/*/after and README.md
+	$(BIN)/pytest -q tests/test_golden.py tests/test_documentation.py --update-golden
 
 benchmark: .venv/developing  ## what starting costs
 	$(BIN)/python benchmarks/startup.py

@@ -18,8 +18,6 @@ from dockfix.syntax.edit import Edit, OverlapError, apply_edits
 from dockfix.transform import Fix, Safety, Skip, Transform
 
 ROUNDS: Final = 10
-LARGEST: Final = 5_000_000
-"""Dockerfiles above this many characters are left alone."""
 
 
 @dataclass(frozen=True, slots=True)
