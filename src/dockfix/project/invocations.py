@@ -35,8 +35,8 @@ _HERE: Final = re.compile(
     r"|\$\{?CI_PROJECT_DIR\}?|`pwd`"
 )
 _SWITCHES: Final = frozenset(
-    ("--no-cache", "--pull", "--push", "--load", "-q", "--quiet", "--rm", "--force-rm", "--squash", "--compress")
-    + ("--debug", "-D", "--check", "--disable-content-trust", "--layers", "--tls-verify", "--squash-all")
+    {"--no-cache", "--pull", "--push", "--load", "-q", "--quiet", "--rm", "--force-rm", "--squash", "--compress"}
+    | {"--debug", "-D", "--check", "--disable-content-trust", "--layers", "--tls-verify", "--squash-all"}
 )
 _REMOTE: Final = re.compile(r"(?:https?|git|ssh)://|git@|oci-layout://|docker-image://|\{\{")
 _HCL_TARGET: Final = re.compile(r'\btarget\s+"[^"]*"\s*\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}')

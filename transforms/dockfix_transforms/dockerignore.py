@@ -1,0 +1,351 @@
+"""The transform dockerignore."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from dockfix.build.model import Build
+from dockfix.project.compose import Service
+from dockfix.project.context import Context
+from dockfix.syntax.compose import read_yaml
+from dockfix.syntax.dockerignore import IgnoreFile, compile_pattern
+from dockfix.syntax.edit import Edit, insert
+from dockfix.transform import Fix, Phase, Safety, Skip, transform
+from dockfix_transforms._context_needs import Code, Needs, code_of, named_by, needs_of
+
+_VERSION_FROM_GIT: Final = re.compile(
+    r"setuptools[-_]scm|versioneer|hatch-vcs|\bpbr\b|dynamic-versioning|dunamai|git-versioning|GitPython|pdm-backend.*scm",
+    re.I,
+)
+_GIT_COMMAND: Final = re.compile(
+    r"\bgit\s+(?:-\S+\s+(?:\S+\s+)?)*(?:rev-parse|describe|log|show|status|diff|submodule|rev-list|tag)\b"
+)
+_MANIFEST: Final = re.compile(r"(?:.*/)?(?:pyproject\.toml|setup\.(?:py|cfg)|requirements[^/]*\.txt|Makefile)\Z")
+_MAKES_VENV: Final = re.compile(r"-m\s+venv|virtualenv|\b(?:uv|poetry|pipenv|pdm)\b")
+_NODE_INSTALL: Final = re.compile(r"\b(?:npm|yarn|pnpm|bun)\b")
+_NODE_BUILD: Final = re.compile(r"\b(?:npm|yarn|pnpm|bun)\b[^\n;&|]*\bbuild\b")
+_COMPOSE: Final = re.compile(r"(?:docker-)?compose(?:[.-][^/]*)?\.ya?ml\Z")
+_ENVIRONMENTS: Final = (".venv", "venv", "env")
+_CACHES: Final = ("node_modules", "__pycache__", "*.py[cod]", ".pytest_cache", ".mypy_cache", ".ruff_cache")
+_HEADINGS: Final = ("Version control", "Python", "Node", "Editors and system files", "Docker", "Secrets")
+_TEMPLATES: Final = (".env.example", ".env.sample", ".env.template", ".env.dist")
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A line, and paths that stand for what it hides."""
+
+    group: str
+    pattern: str
+    witnesses: tuple[str, ...]
+
+
+@transform(safety=Safety.SAFE, phase=Phase.CONTEXT)
+def dockerignore(build: Build) -> Iterator[Fix | Skip]:
+    """Keep out of the build context what no image needs.
+
+    Why: ``COPY . .`` brings the whole history of the repository, caches, virtual environments and ``.env`` with its
+    passwords into the image, and a change in any of them makes every later step run again.
+
+    Example:
+         FROM node:22-slim
+         COPY . .
+         CMD ["node", "server.js"]
+        @@ .dockerignore
+        +# Version control
+        +.git
+        +
+        +# Editors and system files
+        +.idea
+        +.vscode
+        +**/.DS_Store
+        +
+        +# Docker
+        +Dockerfile*
+        +.dockerignore
+        +
+        +# Secrets
+        +.env
+        +.env.*
+        +!.env.example
+
+    Lines are added at the end of an ignore file that is there; what it hides already, in whatever spelling, and what it
+    brings back with ``!`` are left as they are. ``.env`` is a fix of its own, for review: where the code loads it, the
+    compose service gets it as ``env_file``.
+
+    When it holds back: an ignore file that names what comes in (``*``); a build context that the files do not
+    establish; a line that would hide what a COPY of any Dockerfile in the context names, what the version of the
+    package is computed from (.git), or what the code opens; ``.env`` that the code or a front-end build reads and nothing else
+    brings.
+
+    Source: Docker's documentation, "Build context: .dockerignore files"
+    (https://docs.docker.com/build/concepts/context/#dockerignore-files).
+    """
+    step = next((step for step in build.steps if step.keyword in ("COPY", "ADD") and _from_context(step.copy)), None)
+    if step is None:
+        return
+    context = build.project.context
+    present = context.ignore_file
+    if present.allow_list:
+        return
+    missing = [entry for entry in _entries(build, context) if _absent(entry, present)]
+    secrets = [entry for entry in _secrets(context) if _absent(entry, present)]
+    if not missing and not secrets:
+        return
+    if context.ambiguous:
+        yield Skip(f"the build context is not clear: {context.ambiguous}", step.line)
+        return
+    if present.malformed is not None:
+        yield Skip("Docker refuses a line of the ignore file", path=context.ignore_path)
+        return
+    needs = needs_of(build)
+    if needs.unknown:
+        yield Skip(needs.unknown, step.line)
+        return
+    code = code_of(build)
+    lines: list[tuple[str, str]] = []
+    for entry in missing:
+        exceptions, place = named_by(needs, build, compile_pattern(entry.pattern))
+        reason = f"{place} copies it" if place else _needed(entry, build, context, code)
+        if reason is not None:
+            yield Skip(f"{entry.pattern} stays in the build context: {reason}", step.line)
+            continue
+        lines.append((entry.group, entry.pattern))
+        lines += ((entry.group, f"!{path}") for path in exceptions)
+    if lines:
+        title = f"Keep {_listed([text for _, text in lines])} out of the build context"
+        yield Fix(title, {context.ignore_path: [_added(present, lines)]}, step.line)
+    if secrets:
+        yield from _hide_secrets(build, context, needs, code, secrets, step.line)
+
+
+def _from_context(copy: object) -> bool:
+    from dockfix.build.copies import Copy
+
+    if not isinstance(copy, Copy):
+        return False
+    return copy.from_ is None and any(source.value not in copy.remote for source in copy.sources)
+
+
+def _entries(build: Build, context: Context) -> Iterator[_Entry]:
+    """Yield the lines that can match in this project."""
+    paths = context.paths
+    top = {path.partition("/")[0] for path in paths}
+    if not context.root:
+        yield _Entry("Version control", ".git", (".git/HEAD",))
+    if _python(build, paths):
+        for pattern, name in (("**/__pycache__", "__pycache__/m.pyc"), ("**/*.py[cod]", "m.pyc")):
+            yield _Entry("Python", pattern, (name, f"package/{name}"))
+        listed = {line.strip().strip("/") for line in (context.text(".gitignore") or "").splitlines()}
+        for name in _ENVIRONMENTS:
+            inside = [path for path in paths if path.startswith(f"{name}/")]
+            virtual = f"{name}/pyvenv.cfg" in inside or (not inside and (name != "env" or name in listed))
+            if virtual:
+                yield _Entry("Python", name, (f"{name}/pyvenv.cfg",))
+        for name in (".pytest_cache", ".mypy_cache", ".ruff_cache"):
+            yield _Entry("Python", f"**/{name}", (f"{name}/x", f"package/{name}/x"))
+        yield _Entry("Python", ".tox", (".tox/x",))
+        yield _Entry("Python", ".coverage", (".coverage",))
+        yield _Entry("Python", "htmlcov", ("htmlcov/index.html",))
+    manifests = [path for path in paths if path == "package.json" or path.endswith("/package.json")]
+    if manifests and _NODE_INSTALL.search(_commands(build)):
+        nested = any("/" in path for path in manifests)
+        witnesses = tuple(posixpath.join(posixpath.dirname(path), "node_modules/x") for path in manifests)
+        yield _Entry("Node", "**/node_modules" if nested else "node_modules", witnesses)
+    editors = "Editors and system files"
+    yield _Entry(editors, ".idea", (".idea/x",))
+    yield _Entry(editors, ".vscode", (".vscode/x",))
+    yield _Entry(editors, "**/.DS_Store", (".DS_Store", "folder/.DS_Store"))
+    own = build.path[len(context.root) + 1 :] if context.root else build.path
+    dockerfiles = [name for name in top if name.startswith("Dockerfile")]
+    if "/" in own or not own.startswith("Dockerfile"):
+        yield _Entry("Docker", own, (own,))
+    if dockerfiles and all(name in paths and re.match(r"Dockerfile(?:[.-]|\Z)", name) for name in dockerfiles):
+        yield _Entry("Docker", "Dockerfile*", tuple(sorted(dockerfiles)))
+    if context.ignore_path.endswith("/.dockerignore") or context.ignore_path == ".dockerignore":
+        yield _Entry("Docker", ".dockerignore", (".dockerignore",))
+    for pattern in ("docker-compose*.y*ml", "compose*.y*ml"):
+        found = sorted(name for name in top if compile_pattern(pattern).match(name))
+        if found and all(_COMPOSE.match(name) for name in found):
+            yield _Entry("Docker", pattern, tuple(found))
+
+
+def _secrets(context: Context) -> Iterator[_Entry]:
+    names = [posixpath.basename(path) for path in context.paths if "/" in path]
+    prefix = "**/" if any(name == ".env" or name.startswith(".env.") for name in names) else ""
+    yield _Entry("Secrets", f"{prefix}.env", (".env", "folder/.env") if prefix else (".env",))
+    yield _Entry("Secrets", f"{prefix}.env.*", (".env.local", "folder/.env.local") if prefix else (".env.local",))
+
+
+def _python(build: Build, paths: Iterable[str]) -> bool:
+    if any(stage.image is not None and "python" in (stage.base or "") for stage in build.stages):
+        return True
+    return any(path.endswith(".py") or path in ("requirements.txt", "pyproject.toml", "Pipfile") for path in paths)
+
+
+def _absent(entry: _Entry, present: IgnoreFile) -> bool:
+    """Whether the ignore file says nothing about what the line hides."""
+    deciding = [present.decisive(path) for path in entry.witnesses]
+    expression = compile_pattern(entry.pattern)
+    if any(line is not None and line.negated for line in deciding):
+        return False
+    brought_back = (line.pattern for line in present.patterns if line.negated)
+    if entry.group != "Secrets" and any(pattern and expression.match(pattern) for pattern in brought_back):
+        return False
+    return None in deciding
+
+
+def _commands(build: Build) -> str:
+    text = build.dockerfile.text
+    kinds = ("RUN", "CMD", "ENTRYPOINT", "HEALTHCHECK", "ENV", "SHELL")
+    return "\n".join(
+        text[step.instruction.start : step.instruction.end] for step in build.steps if step.keyword in kinds
+    )
+
+
+def _needed(entry: _Entry, build: Build, context: Context, code: Code) -> str | None:
+    """Return why the build or the program needs what the line hides, None where nothing shows that."""
+    name = entry.pattern.removeprefix("**/")
+    commands = _commands(build)
+    if name == ".git":
+        if code.uses_git:
+            return f"{code.uses_git} asks git"
+        if _GIT_COMMAND.search(commands):
+            return "a RUN asks git"
+        for path in context.paths:
+            if _MANIFEST.match(path):
+                text = context.text(path) or ""
+                if _VERSION_FROM_GIT.search(text) or (path.endswith("Makefile") and _GIT_COMMAND.search(text)):
+                    return f"{path} takes the version from git"
+    if entry.pattern == "**/*.py[cod]":
+        files = set(context.paths)
+        for path in context.paths:
+            if path.endswith((".pyc", ".pyd")) and "__pycache__/" not in path and path[:-1] not in files:
+                return f"{path} has no source beside it"
+    word = re.escape(name.rstrip("*")) if "*.y*ml" not in name else r"(?:docker-)?compose[\w.-]*\.ya?ml"
+    if re.search(rf"(?<![\w.-]){word}(?![\w-])", commands) and entry.group != "Version control":
+        made_inside = name in _ENVIRONMENTS and _MAKES_VENV.search(commands)
+        if name not in _CACHES and not made_inside:
+            return "a command of the Dockerfile names it"
+    elif name == ".git" and re.search(r"(?<![\w.-])\.git(?![\w.-])", commands) and "rm -" not in commands:
+        return "a command of the Dockerfile names it"
+    expression = compile_pattern(entry.pattern)
+    place = next((where for literal, where in code.literals.items() if expression.match(literal)), None)
+    return f"{place} names it" if place else None
+
+
+def _hide_secrets(
+    build: Build, context: Context, needs: Needs, code: Code, secrets: list[_Entry], line: int
+) -> Iterator[Fix | Skip]:
+    """Keep .env out of the image; where the code loads it, let compose pass it."""
+    files = [path for path in context.paths if posixpath.basename(path).startswith(".env")]
+    files = [path for path in files if posixpath.basename(path) not in _TEMPLATES and ".env" in path.split("/")[-1][:5]]
+    commands = _commands(build)
+    reason = None
+    for entry in secrets:
+        exceptions, place = named_by(needs, build, compile_pattern(entry.pattern))
+        if place or exceptions:
+            reason = f"{place or 'a COPY'} copies it"
+    shells = (path for path in context.paths if path.endswith(".sh"))
+    mention = re.compile(r"(?<![\w.-])\.env(?![\w-])")
+    if code.opens_env:
+        reason = reason or f"{code.opens_env} opens the file itself"
+    elif mention.search(commands):
+        reason = reason or "a command of the Dockerfile names it"
+    elif _NODE_BUILD.search(commands):
+        reason = reason or "the front-end build may read it"
+    elif code.too_much:
+        reason = reason or "there is more code than is searched for it"
+    else:
+        script = next((path for path in shells if mention.search(context.text(path) or "")), None)
+        reason = reason or (f"{script} names it" if script else None)
+    edits: dict[str, list[Edit]] = {}
+    notes = ["The image no longer holds .env: give its values when the container starts (--env-file or env_file)."]
+    if reason is None and code.loads_env:
+        services = [service for service in build.project.services if service.context == context.root]
+        if not services and files:
+            reason = f"{code.loads_env} loads it, and no compose service would pass it to the container"
+        elif any("/" in path for path in files):
+            reason = f"{code.loads_env} loads one that is not at the root of the build context"
+        for path in dict.fromkeys(service.path for service in services):
+            mine = [service for service in services if service.path == path and not service.env_files]
+            changed = _env_files(build, context, path, mine)
+            if changed is None:
+                reason = reason or f"env_file cannot be added to {path} as it is written"
+            elif changed:
+                edits[path] = changed
+    if reason is not None:
+        yield Skip(f".env stays in the build context: {reason}", line)
+        return
+    lines = [(entry.group, entry.pattern) for entry in secrets]
+    prefix = "**/" if secrets[0].pattern.startswith("**/") else ""
+    kept = [name for name in _TEMPLATES if name == ".env.example" or name in context.paths]
+    lines += [("Secrets", f"!{prefix}{name}") for name in kept if any(".env.*" in text for _, text in lines)]
+    edits[context.ignore_path] = [_added(context.ignore_file, lines)]
+    yield Fix("Keep .env out of the image", edits, line, Safety.REVIEW, tuple(notes))
+
+
+def _env_files(build: Build, context: Context, path: str, services: list[Service]) -> list[Edit] | None:
+    """Return the edits that give the services their ``env_file``; None where the file's shape does not allow it."""
+    files = build.project.files
+    text = files.text(path) or ""
+    document = read_yaml(text)
+    if document is None or "\t" in text:
+        return None
+    target = context.repository_path(".env")
+    name = posixpath.relpath(target, posixpath.dirname(path) or ".")
+    newline = "\r\n" if "\r\n" in text else "\n"
+    edits = []
+    for service in services:
+        entry = document.positions.get(("services", service.name, "build"))
+        if entry is None or entry.flow:
+            return None
+        indent = " " * entry.column
+        added = f"{indent}env_file: {name}{newline}"
+        if target not in files.paths:  # not in the repository: compose must start without it
+            added = f"{indent}env_file:{newline}{indent}  - path: {name}{newline}{indent}    required: false{newline}"
+        start = text.rfind("\n", 0, entry.key_start) + 1
+        if text[start : entry.key_start].strip():
+            return None
+        following = [
+            other.key_start
+            for keys, other in document.positions.items()
+            if len(keys) == 3 and keys[:2] == ("services", service.name) and other.key_start > entry.key_start
+        ]
+        at = text.rfind("\n", 0, min(following)) + 1 if following else start
+        edits.append(insert(at if not following or _plain_before(text, at) else start, added))
+    return edits
+
+
+def _plain_before(text: str, at: int) -> bool:
+    """Whether the line before *at* is neither blank nor a comment, which would belong to what follows."""
+    before = text[text.rfind("\n", 0, at - 1) + 1 : at].strip()
+    return bool(before) and not before.startswith("#")
+
+
+def _added(present: IgnoreFile, lines: list[tuple[str, str]]) -> Edit:
+    """Return the edit that adds *lines*: in groups with a heading where the file is new, plainly otherwise."""
+    newline = present.newline
+    parts: list[str] = []
+    grouped = any(line.text[2:] in _HEADINGS for line in present.lines if line.text.startswith("# "))
+    if present.patterns and not grouped:
+        parts = [text + newline for _, text in lines]
+    else:
+        group = ""
+        for heading, text in lines:
+            if heading != group:
+                gap = newline if parts or present.text.strip() else ""
+                parts.append(f"{gap}# {heading}{newline}")
+                group = heading
+            parts.append(text + newline)
+    lead = newline if present.text and not present.text.endswith("\n") else ""
+    return insert(len(present.text), lead + "".join(parts))
+
+
+def _listed(patterns: list[str]) -> str:
+    shown = [pattern for pattern in patterns if not pattern.startswith("!")]
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:3])}{' ...' if len(shown) > 3 else ''}"
