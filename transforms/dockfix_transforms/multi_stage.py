@@ -95,7 +95,8 @@ def _fix(build: Build, stage: Stage, installs: list[Step], prefix: bool) -> Fix:
     where = next(step for step in stage.steps if step.line == installs[0].line)
     moved = [step for step in stage.steps if (role := roles.get(step.line)) and role.builder and not role.final]
     edits: list[Edit] = [insert(first.start, "".join(lines) + newline)]
-    edits += removals(dockerfile, [step.instruction for step in moved if step is not where])
+    removed = removals(dockerfile, [step.instruction for step in moved if step is not where])
+    edits += removed
     packages: list[str] = []
     for role in roles.values():
         edits += role.edits
@@ -105,9 +106,12 @@ def _fix(build: Build, stage: Stage, installs: list[Step], prefix: bool) -> Fix:
         copy = f"{word('COPY')} --from={name} {_PREFIX} /usr/local{newline}"
     if packages:
         copy = _apt_run(packages, word("RUN"), newline) + copy
-    if not dockerfile.text[: where.instruction.end].endswith("\n"):  # the file's last line, without an ending
+    end = where.instruction.end
+    if removed and where.instruction.start < removed[-1].start < end:  # it took the line ending: the file ends here
+        end = removed[-1].start
+    if not dockerfile.text[:end].endswith("\n"):
         copy = copy.removesuffix(newline)
-    edits.append(Edit(block_start(dockerfile, where.instruction), where.instruction.end, copy))
+    edits.append(Edit(block_start(dockerfile, where.instruction), end, copy))
     notes = []
     if packages or any(role.edits for role in roles.values()):
         notes.append("the final stage installs the run-time libraries only: the builder has compilers and headers")

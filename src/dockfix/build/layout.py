@@ -51,7 +51,10 @@ def removals(dockerfile: Dockerfile, instructions: Iterable[Instruction]) -> lis
         if blank_before and blank_after and at + 1 < len(nodes):
             gone.add(at + 1)
             end = nodes[at + 1].end
-        if edits and edits[-1].end == start:
+        if end == len(dockerfile.text) and not dockerfile.text.endswith("\n"):
+            # the file's last line has no ending: what becomes the last line loses its own
+            start -= len(dockerfile.newline) if dockerfile.text[:start].endswith(dockerfile.newline) else 0
+        if edits and edits[-1].end >= start:
             start = edits.pop().start
         edits.append(Edit(start, end, ""))
     return edits
