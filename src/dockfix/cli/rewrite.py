@@ -58,6 +58,8 @@ def command(
     _show(_rendered(outcomes, failures, mode, form, output, written), output)
     if asks and any(outcome.changes for outcome in outcomes):
         outcomes, written = _ask(outcomes, request)
+        if written:
+            _show(text.ending(outcomes, written=True), None)
     failures += [_seen(outcome, failure) for outcome in outcomes for failure in outcome.result.failures]
     for failure in dict.fromkeys(failures):
         print(f"dockfix: {_printable(str(failure))}", file=sys.stderr)
@@ -152,7 +154,10 @@ def _ask(outcomes: Sequence[Outcome], request: Request) -> tuple[list[Outcome], 
             narrowed = replace(request, select=chosen)
             return [_write(run_one(outcome.repository, narrowed)) for outcome in outcomes], True
         case "h":
-            return [_write(_by_hunk(outcome)) for outcome in outcomes], True
+            kept = [_by_hunk(outcome) for outcome in outcomes]
+            if not any(outcome.changes for outcome in kept):
+                return list(outcomes), False
+            return [_write(outcome) for outcome in kept], True
     return list(outcomes), False
 
 
