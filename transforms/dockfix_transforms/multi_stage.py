@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from dockfix.build.layout import blank_above, block_start, removals
 from dockfix.build.model import Build, Stage, Step
@@ -11,9 +12,27 @@ from dockfix.transform import Fix, Phase, Safety, Skip, transform
 from dockfix_transforms import _stage_roles
 from dockfix_transforms._stage_roles import Obstacle, Role
 
-_VENV = "/opt/venv"
-_PREFIX = "/install"
 _INSTALLERS = frozenset({"pip", "setuptools", "wheel"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Style:
+    """Where the packages go in the builder and in the final stage, and what it takes; ``flag`` is pip's."""
+
+    builder_path: str
+    final_path: str
+    flag: str | None
+    create: str | None
+    environment: str | None
+
+
+_STYLES = {
+    "venv": _Style("/opt/venv", "/opt/venv", None, "python -m venv /opt/venv", 'PATH="/opt/venv/bin:$PATH"'),
+    "prefix": _Style("/install", "/usr/local", "--prefix=/install", None, None),
+    "user": _Style(
+        "/opt/python", "/opt/python", "--user", None, 'PYTHONUSERBASE=/opt/python PATH="/opt/python/bin:$PATH"'
+    ),
+}
 
 
 @transform(safety=Safety.REVIEW, phase=Phase.STAGES, options={"style": "venv"})
@@ -42,7 +61,8 @@ def multi_stage(build: Build) -> Iterator[Fix | Skip]:
     Debian packages are sorted by a table: compilers stay in the builder, headers become the library that they belong
     to, and everything else, known or not, stays in the final stage too.
 
-    The option ``style`` is ``venv`` or ``prefix`` (``pip install --prefix=/install``, copied to ``/usr/local``).
+    The option ``style`` is ``venv``, ``prefix`` (``pip install --prefix=/install``, copied to ``/usr/local``) or
+    ``user`` (``pip install --user`` below ``PYTHONUSERBASE=/opt/python``, which every user can read, unlike root's home).
 
     When it holds back: a base that is not an official Python 3 image; ONBUILD; installs as another user than root, with
     ``--user``, ``--target`` or editable; package managers other than pip; Python packages installed by apt; a RUN that
@@ -59,18 +79,21 @@ def multi_stage(build: Build) -> Iterator[Fix | Skip]:
     ]
     if not installs:
         return
-    style = build.options.get("style", "venv")
+    style = _STYLES.get(str(build.options.get("style", "venv")))
+    if style is None:
+        yield Skip(f"unknown style {build.options['style']!r}: it is one of {', '.join(_STYLES)}")
+        return
     try:
-        yield _fix(build, stage, installs, prefix=style == "prefix")
+        yield _fix(build, stage, installs, style)
     except Obstacle as obstacle:
         yield Skip(obstacle.reason, obstacle.line)
 
 
-def _fix(build: Build, stage: Stage, installs: list[Step], prefix: bool) -> Fix:
+def _fix(build: Build, stage: Stage, installs: list[Step], style: _Style) -> Fix:
     dockerfile = build.dockerfile
     _stage_roles.check_base(build, stage)
     roles = _stage_roles.roles(build, stage, installs)
-    if not prefix:
+    if style.final_path != "/usr/local":
         _stage_roles.check_start(build, stage)
     newline = dockerfile.newline
     first = stage.steps[0].instruction
@@ -82,16 +105,17 @@ def _fix(build: Build, stage: Stage, installs: list[Step], prefix: bool) -> Fix:
     name = "builder"
     raw_from = dockerfile.text[first.keyword_start : first.text_end]
     lines = [_builder_from(raw_from, stage, word("AS"), name) + newline]
-    path = f'{word("ENV")} PATH="{_VENV}/bin:$PATH"{newline}'
-    if not prefix:
-        lines += [f"{word('RUN')} python -m venv {_VENV}{newline}", path]
+    environment = f"{word('ENV')} {style.environment}{newline}" if style.environment else ""
+    if style.create:
+        lines.append(f"{word('RUN')} {style.create}{newline}")
+    lines.append(environment)
     for step in stage.steps[1:]:
         role = roles.get(step.line)
         if role is None or not role.builder:
             continue
         if blank_above(dockerfile, step.instruction):
             lines.append(newline)
-        lines.append(_builder_text(build, step, role, prefix))
+        lines.append(_builder_text(build, step, role, style.flag))
     where = next(step for step in stage.steps if step.line == installs[0].line)
     moved = [step for step in stage.steps if (role := roles.get(step.line)) and role.builder and not role.final]
     edits: list[Edit] = [insert(first.start, "".join(lines) + newline)]
@@ -101,9 +125,7 @@ def _fix(build: Build, stage: Stage, installs: list[Step], prefix: bool) -> Fix:
     for role in roles.values():
         edits += role.edits
         packages += [package for package in role.runtime if package not in packages]
-    copy = f"{word('COPY')} --from={name} {_VENV} {_VENV}{newline}{path}"
-    if prefix:
-        copy = f"{word('COPY')} --from={name} {_PREFIX} /usr/local{newline}"
+    copy = f"{word('COPY')} --from={name} {style.builder_path} {style.final_path}{newline}{environment}"
     if packages:
         copy = _apt_run(packages, word("RUN"), newline) + copy
     end = where.instruction.end
@@ -130,16 +152,16 @@ def _builder_from(raw: str, stage: Stage, keyword: str, name: str) -> str:
     return raw[: raw.rindex(words[-1])] + name
 
 
-def _builder_text(build: Build, step: Step, role: Role, prefix: bool) -> str:
+def _builder_text(build: Build, step: Step, role: Role, flag: str | None) -> str:
     """Return the step as the builder has it; its comments come with it unless the step stays in the final stage too."""
     dockerfile = build.dockerfile
     start = step.instruction.start if role.final else block_start(dockerfile, step.instruction)
     text = dockerfile.text[start : step.instruction.end]
     text = text if text.endswith("\n") else text + dockerfile.newline
-    if not prefix:
+    if flag is None:
         return text
     verbs = [
-        insert(install.script.span(install.verb)[1] - start, f" --prefix={_PREFIX}")
+        insert(install.script.span(install.verb)[1] - start, f" {flag}")
         for install in step.installs
         if install.manager == "pip" and not _INSTALLERS.issuperset(install.packages or ("",))
     ]
