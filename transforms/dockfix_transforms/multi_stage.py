@@ -62,7 +62,7 @@ def multi_stage(build: Build) -> Iterator[Fix | Skip]:
     to, and everything else, known or not, stays in the final stage too.
 
     The option ``style`` is ``venv``, ``prefix`` (``pip install --prefix=/install``, copied to ``/usr/local``) or
-    ``user`` (``pip install --user`` below ``PYTHONUSERBASE=/opt/python``, which every user can read, unlike root's home).
+    ``user`` (``pip install --user`` below ``PYTHONUSERBASE=/opt/python``, which every user can read, not only root).
 
     When it holds back: a base that is not an official Python 3 image; ONBUILD; installs as another user than root, with
     ``--user``, ``--target`` or editable; package managers other than pip; Python packages installed by apt; a RUN that
