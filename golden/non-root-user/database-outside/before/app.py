@@ -1,0 +1,1 @@
+URL = "sqlite:////data/app.db"

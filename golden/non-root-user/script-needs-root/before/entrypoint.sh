@@ -1,0 +1,3 @@
+#!/bin/sh
+cron
+exec python app.py
