@@ -13,6 +13,8 @@ from dockfix.build.model import Build
 from dockfix.project.disk import is_dockerfile_name
 from dockfix.syntax.dockerignore import PatternError, compile_pattern
 
+TEMPLATES: Final = (".env.example", ".env.sample", ".env.template", ".env.dist")
+"""Files in the shape of .env without its values."""
 _MAX_SHARING: Final = 100
 _MAX_CODE: Final = 1500
 _COPY: Final = re.compile(
@@ -149,7 +151,8 @@ def code_of(build: Build) -> Code:
                 opens = opens or path
         for match in _LITERAL.finditer(text):
             name = match.group(1)
-            if name.startswith(".env") and not _LOADER.search(text):
+            other = name.startswith(".env.") and name not in TEMPLATES
+            if other or (name == ".env" and not _LOADER.search(text)):
                 opens = opens or path
             literals.setdefault(name, path)
         if "git" in text and _GIT_CODE.search(text):

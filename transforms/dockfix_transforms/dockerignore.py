@@ -15,7 +15,7 @@ from dockfix.syntax.compose import read_yaml
 from dockfix.syntax.dockerignore import IgnoreFile, compile_pattern
 from dockfix.syntax.edit import Edit, insert
 from dockfix.transform import Fix, Phase, Safety, Skip, transform
-from dockfix_transforms._context_needs import Code, Needs, code_of, named_by, needs_of
+from dockfix_transforms._context_needs import TEMPLATES, Code, Needs, code_of, named_by, needs_of
 
 _VERSION_FROM_GIT: Final = re.compile(
     r"setuptools[-_]scm|versioneer|hatch-vcs|\bpbr\b|dynamic-versioning|dunamai|git-versioning|GitPython|pdm-backend.*scm",
@@ -32,7 +32,6 @@ _COMPOSE: Final = re.compile(r"(?:docker-)?compose(?:[.-][^/]*)?\.ya?ml\Z")
 _ENVIRONMENTS: Final = (".venv", "venv", "env")
 _CACHES: Final = ("node_modules", "__pycache__", "*.py[cod]", ".pytest_cache", ".mypy_cache", ".ruff_cache")
 _HEADINGS: Final = ("Version control", "Python", "Node", "Editors and system files", "Docker", "Secrets")
-_TEMPLATES: Final = (".env.example", ".env.sample", ".env.template", ".env.dist")
 
 
 @dataclass(frozen=True)
@@ -79,8 +78,8 @@ def dockerignore(build: Build) -> Iterator[Fix | Skip]:
 
     When it holds back: an ignore file that names what comes in (``*``); a build context that the files do not
     establish; a line that would hide what a COPY of any Dockerfile in the context names, what the version of the
-    package is computed from (.git), or what the code opens; ``.env`` that the code or a front-end build reads and nothing else
-    brings.
+    package is computed from (.git), or what the code opens; ``.env`` that the code or a front-end build reads and
+    nothing else brings.
 
     Source: Docker's documentation, "Build context: .dockerignore files"
     (https://docs.docker.com/build/concepts/context/#dockerignore-files).
@@ -193,8 +192,8 @@ def _absent(entry: _Entry, present: IgnoreFile) -> bool:
     expression = compile_pattern(entry.pattern)
     if any(line is not None and line.negated for line in deciding):
         return False
-    brought_back = (line.pattern for line in present.patterns if line.negated)
-    if entry.group != "Secrets" and any(pattern and expression.match(pattern) for pattern in brought_back):
+    brought_back = (line.pattern or "" for line in present.patterns if line.negated)
+    if any(expression.match(path) and posixpath.basename(path) not in TEMPLATES for path in brought_back):
         return False
     return None in deciding
 
@@ -243,7 +242,7 @@ def _hide_secrets(
 ) -> Iterator[Fix | Skip]:
     """Keep .env out of the image; where the code loads it, let compose pass it."""
     files = [path for path in context.paths if posixpath.basename(path).startswith(".env")]
-    files = [path for path in files if posixpath.basename(path) not in _TEMPLATES and ".env" in path.split("/")[-1][:5]]
+    files = [path for path in files if posixpath.basename(path) not in TEMPLATES and ".env" in path.split("/")[-1][:5]]
     commands = _commands(build)
     reason = None
     for entry in secrets:
@@ -265,7 +264,8 @@ def _hide_secrets(
         reason = reason or (f"{script} names it" if script else None)
     edits: dict[str, list[Edit]] = {}
     notes = ["The image no longer holds .env: give its values when the container starts (--env-file or env_file)."]
-    if reason is None and code.loads_env:
+    hidden = context.ignored(".env")
+    if reason is None and code.loads_env and not hidden:
         services = [service for service in build.project.services if service.context == context.root]
         if not services and files:
             reason = f"{code.loads_env} loads it, and no compose service would pass it to the container"
@@ -283,7 +283,7 @@ def _hide_secrets(
         return
     lines = [(entry.group, entry.pattern) for entry in secrets]
     prefix = "**/" if secrets[0].pattern.startswith("**/") else ""
-    kept = [name for name in _TEMPLATES if name == ".env.example" or name in context.paths]
+    kept = [name for name in TEMPLATES if name == ".env.example" or name in context.paths]
     lines += [("Secrets", f"!{prefix}{name}") for name in kept if any(".env.*" in text for _, text in lines)]
     edits[context.ignore_path] = [_added(context.ignore_file, lines)]
     yield Fix("Keep .env out of the image", edits, line, Safety.REVIEW, tuple(notes))
@@ -311,20 +311,12 @@ def _env_files(build: Build, context: Context, path: str, services: list[Service
         start = text.rfind("\n", 0, entry.key_start) + 1
         if text[start : entry.key_start].strip():
             return None
-        following = [
-            other.key_start
-            for keys, other in document.positions.items()
-            if len(keys) == 3 and keys[:2] == ("services", service.name) and other.key_start > entry.key_start
-        ]
-        at = text.rfind("\n", 0, min(following)) + 1 if following else start
-        edits.append(insert(at if not following or _plain_before(text, at) else start, added))
+        lines = text[entry.start : entry.end].split("\n")  # a block ends where the next key begins
+        while len(lines) > 1 and lines[-1].lstrip()[:1] in ("", "#"):
+            lines.pop()
+        stop = text.find("\n", entry.start + len("\n".join(lines)))
+        edits.append(insert(stop + 1, added) if stop >= 0 else insert(len(text), newline + added.removesuffix(newline)))
     return edits
-
-
-def _plain_before(text: str, at: int) -> bool:
-    """Whether the line before *at* is neither blank nor a comment, which would belong to what follows."""
-    before = text[text.rfind("\n", 0, at - 1) + 1 : at].strip()
-    return bool(before) and not before.startswith("#")
 
 
 def _added(present: IgnoreFile, lines: list[tuple[str, str]]) -> Edit:

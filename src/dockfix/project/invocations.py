@@ -193,7 +193,7 @@ def _commands(text: str, bases: tuple[str, ...], first_line: int) -> Iterator[_S
             continue
         end = _END.search(joined, match.end())
         try:
-            words = shlex.split(joined[match.end() : end.start() if end else len(joined)])
+            words = shlex.split(_HERE.sub(".", joined[match.end() : end.start() if end else len(joined)]))
         except ValueError:
             continue
         statement = _arguments(words, bases, first_line + joined.count("\n", 0, match.start()) + 1)

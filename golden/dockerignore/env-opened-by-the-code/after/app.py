@@ -1,0 +1,1 @@
+settings = open('.env').read()

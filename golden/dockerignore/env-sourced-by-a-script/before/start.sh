@@ -1,0 +1,2 @@
+. ./.env
+exec python app.py
