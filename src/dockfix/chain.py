@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from dockfix.build.model import Build
+from dockfix.ignores import Ignores
 from dockfix.project.files import Files
-from dockfix.syntax.dockerfile import Comment, Dockerfile, DockerfileSyntaxError, parse
+from dockfix.syntax.dockerfile import Dockerfile, DockerfileSyntaxError, parse
 from dockfix.syntax.edit import Edit, OverlapError, apply_edits
 from dockfix.transform import Fix, Safety, Skip, Transform
 
@@ -145,7 +146,9 @@ class _Run:
         self.origin: list[int] = []  # line now, from 0, -> line before any change, from 1
         self.build: Build | None = None
         self.version = -1
-        self.ignores = _Ignores()
+        self.ignores = Ignores()
+        self.checked: Dockerfile | None = None
+        """The last text of the Dockerfile that was parsed and cross-checked."""
 
     def suggestions(self) -> Iterable[Done]:
         return dict.fromkeys(done for answer in self.answers.values() for done in answer[0])
@@ -206,7 +209,8 @@ class _Run:
                 self.fail("a binary file, not a Dockerfile")
                 return False
             try:
-                dockerfile = parse(text)
+                checked = self.checked
+                dockerfile = checked if checked is not None and checked.text == text else parse(text)
             except DockerfileSyntaxError as error:
                 self.fail(error.message, error.line)
                 return False
@@ -217,11 +221,11 @@ class _Run:
             if bare is not None:
                 self.fail("FROM names no image", bare.line)
                 return False
-            if (disagreement := crosscheck(dockerfile)) is not None:
+            if dockerfile is not self.checked and (disagreement := crosscheck(dockerfile)) is not None:
                 self.fail(disagreement)
                 return False
             try:
-                self.ignores = _Ignores.read(dockerfile)
+                self.ignores = Ignores.read(dockerfile)
             except DockerfileSyntaxError as error:
                 self.fail(error.message, error.line)
                 return False
@@ -342,7 +346,10 @@ class _Run:
             dockerfile = parse(after)
         except DockerfileSyntaxError as error:
             return f"the Dockerfile would not parse any more: line {error.line}: {error.message}"
-        return crosscheck(dockerfile)
+        disagreement = crosscheck(dockerfile)
+        if disagreement is None:
+            self.checked = dockerfile
+        return disagreement
 
 
 def _inside(path: str) -> bool:
@@ -419,62 +426,3 @@ def _syntax_error(path: str, text: str) -> str | None:
     except Exception as error:
         return " ".join(str(error).split())
     return None
-
-
-class _Ignores:
-    """The comments ``# dockfix: ignore=NAME`` and ``# dockfix: ignore-file=NAME`` of a Dockerfile."""
-
-    def __init__(self) -> None:
-        self.file: frozenset[str] = frozenset()
-        self.spans: dict[str, list[tuple[int, int, int, int]]] = {}  # name -> lines and offsets of instructions
-
-    @classmethod
-    def read(cls, dockerfile: Dockerfile) -> _Ignores:
-        """Read the comments. Raises ``DockerfileSyntaxError`` where one names no transform."""
-        self = cls()
-        if "dockfix:" not in dockerfile.text:
-            return self
-        import re
-
-        pattern = re.compile(r"\s*#\s*dockfix:\s*(.*)", re.DOTALL)
-        pending: list[str] = []
-        for node in dockerfile.nodes:
-            if not isinstance(node, Comment):
-                if node in dockerfile.instructions:
-                    for name in pending:
-                        self.spans.setdefault(name, []).append((node.line, node.end_line, node.start, node.end))
-                    pending = []
-                continue
-            match = pattern.match(dockerfile.raw(node))
-            if not match:
-                continue
-            command, _, value = match.group(1).partition("=")
-            names = [name.strip() for name in value.split("#")[0].split(",") if name.strip()]
-            match command.strip():
-                case "ignore" | "ignore-file" if not names:
-                    raise DockerfileSyntaxError(
-                        node.line, "names no transform; write `# dockfix: ignore=NAME`, as `dockfix list` shows it"
-                    )
-                case "ignore":
-                    pending += names
-                case "ignore-file":
-                    self.file |= frozenset(names)
-                case other:
-                    raise DockerfileSyntaxError(
-                        node.line, f"unknown: dockfix: {other}; there are ignore=NAME and ignore-file=NAME"
-                    )
-        return self
-
-    def hides(self, transform: str, item: Fix | Skip, path: str) -> bool:
-        """Return whether *item* of that transform is about something that is to be left alone."""
-        if transform in self.file:
-            return True
-        for first, last, start, end in self.spans.get(transform, ()):
-            if first <= item.line <= last and not (isinstance(item, Skip) and item.path not in (None, path)):
-                return True
-            if isinstance(item, Fix) and any(
-                edit.start < end and start < max(edit.end, edit.start + 1) and (edit.start, edit.end) != (start, start)
-                for edit in item.edits.get(path, ())
-            ):
-                return True
-        return False

@@ -15,7 +15,7 @@ from dockfix.report import text
 from dockfix.session import Outcome, Request, find_repositories, run_all, run_one
 from dockfix.syntax.edit import encode
 
-FORMATS = ("text", "patch", "json")
+FORMATS = ("text", "patch", "json", "github", "markdown", "sarif")
 
 
 def _names(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -101,6 +101,21 @@ def _rendered(
         from dockfix.report import as_json
 
         yield as_json.render(outcomes, failures, written=written)
+        return
+    if form == "sarif":
+        from dockfix.report import sarif
+
+        yield sarif.render(outcomes)
+        return
+    if form == "github":
+        from dockfix.report import github
+
+        yield from github.render(outcomes)
+        return
+    if form == "markdown":
+        from dockfix.report import markdown
+
+        yield from markdown.render(outcomes)
         return
     paint = text.colour if form == "text" and output is None and _colours() else text.plain
     if mode == "check" and form == "text":

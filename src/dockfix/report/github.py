@@ -1,0 +1,43 @@
+"""The result as annotations of a GitHub Actions run.
+
+https://docs.github.com/en/actions/reference/workflow-commands-for-github-actions
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from dockfix.session import Outcome
+
+
+def render(outcomes: Sequence[Outcome]) -> Iterator[str]:
+    """Yield a line for every fix, suggestion, refusal and failure."""
+    for outcome in outcomes:
+        prefix, result = outcome.repository.prefix, outcome.result
+        for done in result.fixes:
+            yield _command(
+                "warning", prefix + done.path, done.line, done.transform, "\n".join((done.title, *done.notes))
+            )
+        for done in result.suggestions:
+            yield _command(
+                "notice", prefix + done.path, done.line, done.transform, "\n".join((done.title, *done.notes))
+            )
+        for skip in result.skips:
+            yield _command("notice", prefix + skip.path, skip.line, skip.transform, f"left alone: {skip.reason}")
+        for failure in result.failures:
+            path = prefix + failure.path if failure.path else ""
+            yield _command("error", path, failure.line, failure.transform or "dockfix", failure.message)
+
+
+def _command(level: str, path: str, line: int, title: str, message: str) -> str:
+    properties = [f"file={_property(path)}"] if path else []
+    properties += [f"line={line}"] if line else []
+    return f"::{level} {','.join([*properties, f'title={_property(title)}'])}::{_data(message)}\n"
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")
