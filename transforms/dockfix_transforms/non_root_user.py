@@ -37,6 +37,13 @@ _WRITES: Final = re.compile(
     r"sqlite|\.write\(|\.save\(|write_text|write_bytes|makedirs|mkdir\(|FileHandler|to_csv|\bdump\(|"
     r"open\([^)\n]*,\s*(?:mode\s*=\s*)?['\"][rbt]*[wax+]"
 )
+_CODE_PORT: Final = re.compile(
+    r"(?i:\bport['\"]?\s*[=:,]\s*(?:int\()?['\"]?)0*(?:\d{1,3}|10[01]\d|102[0-3])(?![\w.])|:(?:80|443)['\"]"
+)
+_HOME_DOWNLOAD: Final = re.compile(
+    r"playwright\s+install|pyppeteer|nltk|huggingface|from_pretrained|torch\.hub|whisper|pipx|uv tool|uv python|rustup|"
+    r"install-poetry|(?:curl|wget)\b[^\n|]*\|"
+)
 _SCRIPT: Final = re.compile(r"[\w./-]+\.(?:sh|bash|py)|[\w./-]*(?:entrypoint|start|run|boot)[\w.-]*")
 _MANIFEST: Final = re.compile(
     r"(?:.*/)?(?:[\w.-]*require[\w.-]*\.(?:txt|in)|req\.txt|constraints[\w.-]*\.txt|pyproject\.toml|setup\.(?:py|cfg)|"
@@ -163,6 +170,11 @@ def _check_text(build: Build, chain: list[Stage]) -> None:
                 raise _Obstacle(f"{shown} belongs to root, and the program may need it", step.line)
             if step.keyword == "RUN" and (found := _DAEMON.search(raw)):
                 raise _Obstacle(f"{found[1]} needs root", step.line)
+            if step.keyword == "RUN" and (found := _HOME_DOWNLOAD.search(raw)):
+                raise _Obstacle(f"{found[0]} may leave files in root's home that the program needs", step.line)
+            chown = step.instruction.flag("chown")
+            if chown is not None and re.match(r"(?:root|0)?(?::|\Z)", chown.value or ""):
+                raise _Obstacle("--chown keeps these files root's on purpose", step.line)
             if step.keyword == "EXPOSE":
                 for word in step.instruction.value.split():
                     number = word.partition("/")[0].partition("-")[0]
@@ -179,6 +191,8 @@ def _check_command(text: str, line: int, path: str | None = None) -> None:
         raise _Obstacle("the port is below 1024", line, path)
     if _ROOT_HOME.search(text):
         raise _Obstacle("the start command names a path below /root", line, path)
+    if found := re.search(r"(?<![\w-])(?:poetry|pipenv|uv|pdm|hatch|conda)\s+run", text):
+        raise _Obstacle(f"{found[0]} keeps its environment where root's home or the build is", line, path)
     if re.search(r"(?<![\w-])(?:pip3?|npm|poetry|pipenv)\s+install", text):
         raise _Obstacle("the start command installs packages", line, path)
 
@@ -285,7 +299,17 @@ def _check_code(build: Build, owned: list[str], chain: list[Stage]) -> None:
         for step in stage.of("ENV"):
             if path := foreign(step.instruction.value):
                 raise _Obstacle(f"whether the program writes to {path} is not known", step.line)
+    context = build.project.context
+    for path in context.paths:
+        name = path.rpartition("/")[2]
+        if name == "Procfile" or (name.endswith(".ini") and "wsgi" in name):
+            text = context.text(path) or ""
+            _check_command(text, 0, context.repository_path(path))
+            if re.search(r"^\s*[ug]id\s*=", text, re.MULTILINE):
+                raise _Obstacle("the server changes its user by itself", 0, context.repository_path(path))
     for path, code in _code(build):
+        if _CODE_PORT.search(code):
+            raise _Obstacle("a port in the code is below 1024", 0, context.repository_path(path))
         if "/root/" in code or re.search(r"['\"]~/", code):
             raise _Obstacle("the program names a path in root's home", 0, build.project.context.repository_path(path))
         for literal in re.findall(r"['\"](?:sqlite:///)?(/[\w./-]+)['\"]", code):
