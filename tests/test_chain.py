@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dockfix.build.model import Build
 from dockfix.chain import ROUNDS, Settings, _move_lines, _touches, run
 from dockfix.project.files import MemoryFiles
+from dockfix.registry import load_transforms
 from dockfix.syntax.edit import Edit, apply_edits, insert
 from dockfix.testing import try_transforms
 from dockfix.transform import Fix, Function, Phase, Safety, Skip, Transform
@@ -242,3 +244,48 @@ def test_every_line_after_edits_has_its_origin(text: str, data: st.DataObject) -
     moved = _move_lines(origin, text, [edit])
     assert len(moved) == apply_edits(text, [edit]).count("\n") + 1
     assert moved == sorted(moved)
+
+
+LINES = st.sampled_from(
+    [
+        "FROM python:3.12",
+        "FROM a AS b",
+        "RUN pip install flask",
+        "RUN apt-get update && \\",
+        "  apt-get install -y gcc",
+        "# comment",
+        "# dockfix: ignore=multi-stage",
+        "",
+        "COPY . .",
+        "COPY --from=b /x /y",
+        "RUN <<EOF",
+        "EOF",
+        'CMD ["python", "app.py"]',
+        "CMD python app.py",
+        "USER app",
+        "WORKDIR $X",
+        "ENV A=1 B",
+        "ONBUILD RUN x",
+        "RUN echo 'open",
+        "\udcff\ufeff\x85",
+    ]
+)
+
+
+@settings(deadline=None)
+@given(st.lists(LINES, max_size=12), st.sampled_from(["\n", "\r\n"]))
+def test_no_text_makes_the_chain_raise_and_a_second_run_changes_nothing(lines: list[str], newline: str) -> None:
+    transforms = load_transforms()
+    first, result = try_transforms(transforms, {"Dockerfile": newline.join(lines)})
+    assert not [failure for failure in result.failures if failure.transform or "report" in failure.message]
+    second, again = try_transforms(transforms, first)
+    assert second == first
+    assert not [failure for failure in again.failures if failure not in result.failures]
+
+
+def test_the_example_has_something_to_change() -> None:
+    folder = Path(__file__).parent.parent / "examples/flask-naive"
+    files = {path.name: path.read_text(encoding="utf-8") for path in folder.iterdir()}
+    changed, result = try_transforms(load_transforms(), files)
+    assert not result.failures
+    assert changed["Dockerfile"] != files["Dockerfile"]
