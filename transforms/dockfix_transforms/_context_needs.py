@@ -112,7 +112,7 @@ def named_by(needs: Needs, build: Build, expression: re.Pattern[str]) -> tuple[l
     exceptions: list[str] = []
     context = build.project.context
     for source, place in needs.named:
-        if not source:
+        if not source or source == "*" or source.endswith("/*"):  # everything, by no name
             continue
         if "*" in source or "?" in source or "[" in source:
             try:
