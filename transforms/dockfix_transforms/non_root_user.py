@@ -134,7 +134,7 @@ def _fix(build: Build, chain: list[Stage], user_steps: list[Step]) -> Fix:
     starts = [step for stage in chain for step in stage.of("CMD", "ENTRYPOINT")]
     if not starts:
         raise _Obstacle("no CMD and no ENTRYPOINT says which program runs", line)
-    workdir = _workdir_after(final)
+    workdir = final.workdir
     if workdir is None or workdir in _SYSTEM or workdir.startswith(("/root/", "/usr/local/lib", "/etc/", "/tmp/")):
         shown = "a directory that is not known" if workdir is None else workdir
         raise _Obstacle(f"the program runs in {shown}, which cannot be given to a user", last.line)
@@ -147,14 +147,6 @@ def _fix(build: Build, chain: list[Stage], user_steps: list[Step]) -> Fix:
     _check_code(build, owned, chain)
     user = _existing_user(chain)
     return _write(build, chain, user, workdir, owned)
-
-
-def _workdir_after(stage: Stage) -> str | None:
-    # A step holds the state before it; what counts is the state behind the last WORKDIR.
-    last = stage.steps[-1]
-    if last.keyword != "WORKDIR":
-        return last.workdir if len(stage.steps) > 1 else None
-    return None
 
 
 def _check_text(build: Build, chain: list[Stage]) -> None:

@@ -87,6 +87,8 @@ class Stage:
     steps: tuple[Step, ...]
     base: str | None = None
     """What FROM names, with ARGs resolved: an image, a stage or scratch. None where it cannot be resolved."""
+    workdir: str | None = "/"
+    """The directory behind the last step: where the program starts."""
 
     def of(self, *keywords: str) -> tuple[Step, ...]:
         """Return the steps with one of these keywords."""

@@ -252,7 +252,9 @@ class _StageReader:
             self.workdir = posixpath.normpath(posixpath.join(self.workdir, path))
 
     def stage(self) -> Stage:
-        return Stage(self.index, self.name, self.image, self.base_stage, tuple(self.steps), self.base_text)
+        return Stage(
+            self.index, self.name, self.image, self.base_stage, tuple(self.steps), self.base_text, self.workdir
+        )
 
 
 def _is_windows(image: ImageReference) -> bool:
