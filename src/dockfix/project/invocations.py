@@ -23,6 +23,7 @@ _CANDIDATE: Final = re.compile(
 )\Z|(?P<workflow>\.github/workflows/[^/]+\.ya?ml|\.gitlab-ci\.ya?ml|\.circleci/config\.ya?ml)\Z""",
     re.VERBOSE,
 )
+_ENDINGS: Final = (".yml", ".yaml", ".hcl", ".json", "akefile", ".mk", "ustfile", ".sh", ".bash")
 _MAX_DEPTH: Final = 3
 _MAX_TEXT: Final = 400_000
 _BUILD: Final = re.compile(
@@ -95,7 +96,7 @@ def candidates(files: Files) -> tuple[tuple[str, str], ...]:
         return known
     found = []
     for path in files.paths:
-        match = _CANDIDATE.match(path)
+        match = _CANDIDATE.match(path) if path.endswith(_ENDINGS) else None
         if match and match.lastgroup and path.count("/") <= _MAX_DEPTH:
             found.append((path, match.lastgroup))
     known = _CANDIDATES[files] = tuple(sorted(found))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import posixpath
 import re
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Final
 
 _SPECIAL: Final = re.compile(r"[*?\[\]\\]")
@@ -120,6 +120,7 @@ def _pattern(line: str) -> tuple[str | None, bool]:
     return pattern, negated
 
 
+@lru_cache(maxsize=1024)
 def compile_pattern(pattern: str) -> re.Pattern[str]:
     """Compile a cleaned pattern; it matches a path that the pattern matches and everything below.
 
