@@ -18,13 +18,15 @@ from dockfix.transform import Fix, Phase, Safety, Skip, transform
 from dockfix_transforms._context_needs import TEMPLATES, Code, Needs, code_of, named_by, needs_of
 
 _VERSION_FROM_GIT: Final = re.compile(
-    r"setuptools[-_]scm|versioneer|hatch-vcs|\bpbr\b|dynamic-versioning|dunamai|git-versioning|GitPython|pdm-backend.*scm",
+    r"setuptools[-_]scm|versioneer|hatch-vcs|\bpbr\b|dynamic-versioning|dunamai|git-versioning|GitPython|pdm-backend.*scm|git-commit-id|git-properties",
     re.I,
 )
 _GIT_COMMAND: Final = re.compile(
-    r"\bgit\s+(?:-\S+\s+(?:\S+\s+)?)*(?:rev-parse|describe|log|show|status|diff|submodule|rev-list|tag)\b"
+    r"\bgit\s+(?:-\S+\s+(?:\S+\s+)?)*(?:rev-parse|describe|log|show|status|diff|submodule|rev-list|ls-files|tag)\b"
 )
-_MANIFEST: Final = re.compile(r"(?:.*/)?(?:pyproject\.toml|setup\.(?:py|cfg)|requirements[^/]*\.txt|Makefile)\Z")
+_MANIFEST: Final = re.compile(
+    r"(?:.*/)?(?:pyproject\.toml|setup\.(?:py|cfg)|requirements[^/]*\.txt|Makefile|package\.json|[^/]*\.gemspec|build\.gradle(?:\.kts)?|pom\.xml)\Z"
+)
 _MAKES_VENV: Final = re.compile(r"-m\s+venv|virtualenv|\b(?:uv|poetry|pipenv|pdm)\b")
 _NODE_INSTALL: Final = re.compile(r"\b(?:npm|yarn|pnpm|bun)\b")
 _NODE_BUILD: Final = re.compile(r"\b(?:npm|yarn|pnpm|bun)\b[^\n;&|]*\bbuild\b")
@@ -218,8 +220,8 @@ def _needed(entry: _Entry, build: Build, context: Context, code: Code) -> str | 
         for path in context.paths:
             if _MANIFEST.match(path):
                 text = context.text(path) or ""
-                if _VERSION_FROM_GIT.search(text) or (path.endswith("Makefile") and _GIT_COMMAND.search(text)):
-                    return f"{path} takes the version from git"
+                if _VERSION_FROM_GIT.search(text) or _GIT_COMMAND.search(text):
+                    return f"{path} asks git or takes the version from it"
     if entry.pattern == "**/*.py[cod]":
         files = set(context.paths)
         for path in context.paths:
