@@ -86,8 +86,9 @@ def dockerignore(build: Build) -> Iterator[Fix | Skip]:
     Source: Docker's documentation, "Build context: .dockerignore files"
     (https://docs.docker.com/build/concepts/context/#dockerignore-files).
     """
-    step = next((step for step in build.steps if step.keyword in ("COPY", "ADD") and _from_context(step.copy)), None)
-    if step is None:
+    steps = [step for step in build.steps if step.keyword in ("COPY", "ADD") and _from_context(step.copy)]
+    step = next((step for step in steps if _brings_folder(build, step.copy)), None)
+    if step is None:  # files that are named one by one bring nothing else with them
         return
     context = build.project.context
     present = context.ignore_file
@@ -130,6 +131,21 @@ def _from_context(copy: object) -> bool:
     if not isinstance(copy, Copy):
         return False
     return copy.from_ is None and any(source.value not in copy.remote for source in copy.sources)
+
+
+def _brings_folder(build: Build, copy: object) -> bool:
+    """Whether a COPY brings a folder of the context, or something that is not known."""
+    from dockfix.build.copies import Copy
+
+    if not isinstance(copy, Copy):
+        return True
+    context = build.project.context
+    return any(
+        source.value is None
+        or context.repository_path(posixpath.normpath(source.value.lstrip("/") or ".")) not in context.files.paths
+        for source in copy.sources
+        if source.value not in copy.remote
+    )
 
 
 def _entries(build: Build, context: Context) -> Iterator[_Entry]:
