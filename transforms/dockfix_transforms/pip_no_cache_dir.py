@@ -19,6 +19,10 @@ _OFF: Final = frozenset({"", "0", "false", "no", "off", "f", "n"})
 _REMOVES: Final = re.compile(
     r"(?:/root|~|\$\{?HOME\}?)/\.(?:cache|npm)(?:/[\w*.-]+)*/?|/var/cache/(?:apk|yum|dnf)(?:/\S*)?"
 )
+_CLEANS: Final = re.compile(
+    r"\bpip3? cache purge|\b(?:uv|yarn|npm) cache (?:clean|purge)|\b(?:conda|mamba|micromamba) clean"
+    r"|\b(?:yum|dnf|microdnf|tdnf) clean"
+)
 
 
 @transform(safety=Safety.SAFE, phase=Phase.CONTENT, options={"style": "option"})
@@ -39,7 +43,8 @@ def pip_no_cache_dir(build: Build) -> Iterator[Fix | Skip]:
     outside of the image and serves the next build.
 
     When it holds back: the cache is switched off by a variable or removed in the same RUN; a cache mount on it (a
-    ``--no-cache-dir`` makes the mount useless, and goes); ``pip download``, ``pip wheel``, ``pip config``; ``apk update`` in the same RUN, which fills what ``--no-cache`` would not read; shell that is not plain.
+    ``--no-cache-dir`` makes the mount useless, and goes); ``pip download``, ``pip wheel``, ``pip config``; ``apk update``
+    in the same RUN, which fills what ``--no-cache`` would not read; shell that is not plain.
 
     Source: pip's documentation, "Caching" (https://pip.pypa.io/en/stable/topics/caching/); each manager's in the table
     ``knowledge/package_managers.toml``.
@@ -143,9 +148,7 @@ def _removed(install: Install) -> bool:
         text = " ".join(word.raw for word in command.words)
         if re.match(r"(?:\S*/)?rm\b", text) and _REMOVES.search(text):
             return True
-        if re.search(
-            r"\bpip3? cache purge|\b(?:uv|yarn|npm) cache (?:clean|purge)|\bconda clean|\b(?:yum|dnf) clean", text
-        ):
+        if _CLEANS.search(text):
             return True
     return False
 
