@@ -43,8 +43,8 @@ def pip_no_cache_dir(build: Build) -> Iterator[Fix | Skip]:
     outside of the image and serves the next build.
 
     When it holds back: the cache is switched off by a variable or removed in the same RUN; a cache mount on it (a
-    ``--no-cache-dir`` makes the mount useless, and goes); ``pip download``, ``pip wheel``, ``pip config``; ``apk update``
-    in the same RUN, which fills what ``--no-cache`` would not read; shell that is not plain.
+    ``--no-cache-dir`` makes the mount useless, and goes); ``pip download``, ``pip wheel``, ``pip config``; ``apk``
+    ``update`` in the same RUN, which fills what ``--no-cache`` would not read; shell that is not plain.
 
     Source: pip's documentation, "Caching" (https://pip.pypa.io/en/stable/topics/caching/); each manager's in the table
     ``knowledge/package_managers.toml``.
