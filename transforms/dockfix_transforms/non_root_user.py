@@ -13,6 +13,9 @@ from dockfix.syntax.edit import Edit, insert
 from dockfix.transform import Fix, Phase, Safety, Skip, transform
 
 _NAME: Final = "app"
+_PYTHON_START: Final = re.compile(
+    r"\b(?:python[\d.]*|gunicorn|uvicorn|hypercorn|waitress-serve|flask|celery|streamlit|daphne|fastapi)\b|\.py\b"
+)
 _ID: Final = 1001
 _BASES: Final = frozenset({"python", "debian", "ubuntu", "alpine", "buildpack-deps"})
 # fmt: off
@@ -103,10 +106,23 @@ def non_root_user(build: Build) -> Iterator[Fix | Skip]:
     user_steps = [step for stage in chain for step in stage.of("USER")]
     if user_steps and not re.match(r"(?:root|0)?(?::|\Z)", user_steps[-1].instruction.value.strip("\"'")):
         return
+    if not _python_program(chain):
+        return
     try:
         yield _fix(build, chain, user_steps)
     except _Obstacle as obstacle:
         yield obstacle.skip
+
+
+def _python_program(chain: list[Stage]) -> bool:
+    """Whether the image ships a Python program: other programs may need root in ways that nothing here knows."""
+    if any("python" in (stage.base or "") for stage in chain):
+        return True
+    starts = [step for stage in chain for step in stage.of("CMD", "ENTRYPOINT")]
+    if not any(_PYTHON_START.search(step.instruction.value) for step in starts):
+        return False
+    copies = [step.copy for stage in chain for step in stage.of("COPY", "ADD")]
+    return any(copy is not None and copy.from_ is None for copy in copies)
 
 
 def _ancestry(build: Build) -> list[Stage]:
