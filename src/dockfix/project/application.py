@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+import posixpath
+import re
+from dataclasses import dataclass, replace
+from typing import Final, Literal
 
 from dockfix.project.files import Files
 
@@ -82,6 +84,44 @@ class Application:
     """Django: DJANGO_SETTINGS_MODULE of manage.py."""
 
 
+_MENTION: Final = re.compile(r"\b(?:flask|fastapi|starlette|quart|Flask|FastAPI|create_app|make_app|build_app)\b")
+_ELSEWHERE: Final = re.compile(
+    r"(?:^|/)(?:tests?|testing|examples?|docs?|migrations|alembic|site-packages|node_modules|\.?venv|env|build|dist)/"
+    r"|(?:^|/)(?:tests?|test_[^/]*|[^/]*_test|conftest)\.py\Z"
+)
+_USUAL: Final = ("app.py", "main.py", "wsgi.py", "application.py", "server.py", "run.py", "api.py")
+_MOST_FILES: Final = 400
+
+
 def find_applications(files: Files, root: str) -> tuple[Application, ...]:
     """Return the applications below *root*; tests, examples, migrations and virtual environments are not searched."""
-    return ()
+    prefix = f"{root}/" if root else ""
+    paths = [path[len(prefix) :] for path in files.below(root) if path.endswith(".py")]
+    paths = [path for path in paths if not _ELSEWHERE.search(path)][:_MOST_FILES]
+    known = set(paths)
+    from dockfix.project.python_module import Module, django_application, parse_module, state_of
+
+    found: list[Application] = []
+    state: list[State] = []
+    for path in sorted(paths, key=lambda path: (path.count("/"), path)):
+        text = files.text(prefix + path)
+        if text is None:
+            continue
+        if posixpath.basename(path) == "manage.py" and "DJANGO_SETTINGS_MODULE" in text:
+            django = django_application(files, prefix, path, text, known)
+            if django is not None:
+                found.append(django)
+            continue
+        tree = parse_module(text)
+        if tree is None:
+            continue
+        state += state_of(path, tree)
+        if _MENTION.search(text):
+            found += Module(path, tree, known).applications()
+    apps = [replace(item, state=tuple(state)) for item in found]
+    return tuple(sorted(apps, key=_likeliness))
+
+
+def _likeliness(application: Application) -> tuple[bool, int, bool, str]:
+    name = posixpath.basename(application.path)
+    return (application.factory, application.path.count("/"), name not in _USUAL, application.path)
