@@ -1,0 +1,14 @@
+from flask import Flask
+
+visits = []
+app = Flask(__name__)
+
+
+@app.route("/")
+def index():
+    visits.append(1)
+    return "ok"
+
+
+if __name__ == "__main__":
+    app.run(host="0.0.0.0", port=5000)
