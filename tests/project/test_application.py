@@ -74,9 +74,8 @@ def test_a_main_function_is_followed() -> None:
 
 
 def test_a_factory_is_named_as_one() -> None:
-    (found,) = find(
-        shop____init__="from flask import Flask\ndef create_app(config=None):\n    return Flask(__name__)\n"
-    )
+    source = "from flask import Flask\ndef create_app(config=None):\n    return Flask(__name__)\n"
+    (found,) = find_applications(MemoryFiles({"shop/__init__.py": source}), "")
     assert (found.module, found.variable, found.factory, found.conditional) == ("shop", "create_app", True, None)
 
 
