@@ -12,25 +12,26 @@ from typing import Final
 from dockfix.build.model import Build
 from dockfix.project.disk import is_dockerfile_name
 from dockfix.syntax.dockerignore import PatternError, compile_pattern
+from dockfix.syntax.patterns import pattern
 
 TEMPLATES: Final = (".env.example", ".env.sample", ".env.template", ".env.dist")
 """Files in the shape of .env without its values."""
 _MAX_SHARING: Final = 100
 _MAX_CODE: Final = 1500
-_COPY: Final = re.compile(
+_COPY: Final = pattern(
     r"^[ \t]*(?:ONBUILD[ \t]+)?(?:COPY|ADD)[ \t]+((?:[^\n\\`]|[\\`][ \t]*\r?\n|[\\`])+)", re.I | re.M
 )
-_BIND: Final = re.compile(r"--mount=(\S*type=bind\S*)")
-_SOURCE: Final = re.compile(r"(?:^|,)(?:source|src)=([^,\s]+)")
-_TEST: Final = re.compile(r"(?:^|/)(?:tests?|docs?|examples?)/|(?:^|/)(?:test_[^/]*|[^/]*_test|conftest)\.py\Z")
-_LITERAL: Final = re.compile(
+_BIND: Final = pattern(r"--mount=(\S*type=bind\S*)")
+_SOURCE: Final = pattern(r"(?:^|,)(?:source|src)=([^,\s]+)")
+_TEST: Final = pattern(r"(?:^|/)(?:tests?|docs?|examples?)/|(?:^|/)(?:test_[^/]*|[^/]*_test|conftest)\.py\Z")
+_LITERAL: Final = pattern(
     r"[\"'](?:[^\"'\n]{0,200}/)?(\.git|\.env[\w.]*|node_modules|htmlcov|Dockerfile[\w.]*|(?:docker-)?compose[\w.-]*\.ya?ml)[\"'/]"
 )
-_LOADER: Final = re.compile(
+_LOADER: Final = pattern(
     r"\b(?:load_dotenv|read_env|env_file|find_dotenv|from decouple|import decouple|from environs|import environs)\b"
 )
-_ONLY_FILE: Final = re.compile(r"\b(?:dotenv_values|RepositoryEnv|raise_error_if_not_found)\b")
-_GIT_CODE: Final = re.compile(
+_ONLY_FILE: Final = pattern(r"\b(?:dotenv_values|RepositoryEnv|raise_error_if_not_found)\b")
+_GIT_CODE: Final = pattern(
     r"^\s*(?:import git\b|from git\b)|\bgit (?:rev-parse|describe|log|show)\b|\[[\"']git[\"']", re.M
 )
 

@@ -14,6 +14,7 @@ from dockfix.build.installs import Install
 from dockfix.build.keyvalue import pairs_of
 from dockfix.build.model import Build, Stage, Step
 from dockfix.syntax.edit import Edit, delete
+from dockfix.syntax.patterns import pattern
 from dockfix.syntax.shell import Command, Word
 from dockfix_transforms._debian import release_of, run_only, runtime_packages
 
@@ -23,15 +24,15 @@ _ENVIRONMENT: Final = frozenset(
     {"PYTHONUSERBASE", "PYTHONHOME", "VIRTUAL_ENV", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_USER"}
 )
 # What the application reads and no install does; everything else is given to the builder as well.
-_RUNTIME_ONLY: Final = re.compile(
+_RUNTIME_ONLY: Final = pattern(
     r"(?:PYTHONUNBUFFERED|PYTHONDONTWRITEBYTECODE|PYTHONPATH|PORT|HOST|TZ|APP_.*|FLASK_.*|DJANGO_.*|UVICORN_.*|GUNICORN_.*"
     r"|DEBUG|DATABASE_.*|DB_.*|POSTGRES_.*|MYSQL_.*|REDIS_.*|CELERY_.*|.*SECRET.*|.*PASSWORD.*|.*TOKEN.*|.*_KEY)\Z"
 )
-_MANIFEST: Final = re.compile(
+_MANIFEST: Final = pattern(
     r"(?:.*\.(?:txt|in|lock)|pyproject\.toml|setup\.(?:py|cfg)|Pipfile|constraints.*|requirements)\Z"
 )
-_REQUIREMENTS: Final = re.compile(r"(?:requirements|constraints)(?:[-_.][\w.-]+)?\.(?:txt|in)\Z|requirements\Z")
-_VARIABLE: Final = re.compile(r"\$\{?(\w+)")
+_REQUIREMENTS: Final = pattern(r"(?:requirements|constraints)(?:[-_.][\w.-]+)?\.(?:txt|in)\Z|requirements\Z")
+_VARIABLE: Final = pattern(r"\$\{?(\w+)")
 _APT: Final = frozenset({"apt-get", "apt", "aptitude"})
 _BESIDE_PIP: Final = frozenset({"set", "cd", "echo", "true", "rm", "pip", "pip3", "python", "python3", "export"})
 _BESIDE_APT: Final = frozenset({"set", "rm", "echo", "true"})
@@ -61,9 +62,9 @@ _IMAGE_STATE: Final = frozenset(
         "django-admin",
     }
 )
-_REMOVABLE: Final = re.compile(r"(?:/var/|/tmp/|/root/\.cache|~/\.cache|\$HOME/\.cache|-)|.*\.(?:txt|in|whl)\Z")
-_BELOW_LOCAL: Final = re.compile(r"/usr/local/(?:bin/[\w.+-]+|lib/python[\w.]*)|\bsite-packages\b|\bdist-packages\b")
-_LOGIN: Final = re.compile(r"\b(?:bash|sh)\s+(?:-\w*l\w*\b|--login)|\bsu\s+-(?:\s|\Z)|\bcrond?\b|\bcrontab\b")
+_REMOVABLE: Final = pattern(r"(?:/var/|/tmp/|/root/\.cache|~/\.cache|\$HOME/\.cache|-)|.*\.(?:txt|in|whl)\Z")
+_BELOW_LOCAL: Final = pattern(r"/usr/local/(?:bin/[\w.+-]+|lib/python[\w.]*)|\bsite-packages\b|\bdist-packages\b")
+_LOGIN: Final = pattern(r"\b(?:bash|sh)\s+(?:-\w*l\w*\b|--login)|\bsu\s+-(?:\s|\Z)|\bcrond?\b|\bcrontab\b")
 
 
 class Obstacle(Exception):

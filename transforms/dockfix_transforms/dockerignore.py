@@ -14,23 +14,24 @@ from dockfix.project.context import Context
 from dockfix.syntax.compose import read_yaml
 from dockfix.syntax.dockerignore import IgnoreFile, compile_pattern
 from dockfix.syntax.edit import Edit, insert
+from dockfix.syntax.patterns import pattern
 from dockfix.transform import Fix, Phase, Safety, Skip, transform
 from dockfix_transforms._context_needs import TEMPLATES, Code, Needs, code_of, named_by, needs_of
 
-_VERSION_FROM_GIT: Final = re.compile(
+_VERSION_FROM_GIT: Final = pattern(
     r"setuptools[-_]scm|versioneer|hatch-vcs|\bpbr\b|dynamic-versioning|dunamai|git-versioning|GitPython|pdm-backend.*scm|git-commit-id|git-properties",
     re.I,
 )
-_GIT_COMMAND: Final = re.compile(
+_GIT_COMMAND: Final = pattern(
     r"\bgit\s+(?:-\S+\s+(?:\S+\s+)?)*(?:rev-parse|describe|log|show|status|diff|submodule|rev-list|ls-files|tag)\b"
 )
-_MANIFEST: Final = re.compile(
+_MANIFEST: Final = pattern(
     r"(?:.*/)?(?:pyproject\.toml|setup\.(?:py|cfg)|requirements[^/]*\.txt|Makefile|package\.json|[^/]*\.gemspec|build\.gradle(?:\.kts)?|pom\.xml)\Z"
 )
-_MAKES_VENV: Final = re.compile(r"-m\s+venv|virtualenv|\b(?:uv|poetry|pipenv|pdm)\b")
-_NODE_INSTALL: Final = re.compile(r"\b(?:npm|yarn|pnpm|bun)\b")
-_NODE_BUILD: Final = re.compile(r"\b(?:npm|yarn|pnpm|bun)\b[^\n;&|]*\bbuild\b")
-_COMPOSE: Final = re.compile(r"(?:docker-)?compose(?:[.-][^/]*)?\.ya?ml\Z")
+_MAKES_VENV: Final = pattern(r"-m\s+venv|virtualenv|\b(?:uv|poetry|pipenv|pdm)\b")
+_NODE_INSTALL: Final = pattern(r"\b(?:npm|yarn|pnpm|bun)\b")
+_NODE_BUILD: Final = pattern(r"\b(?:npm|yarn|pnpm|bun)\b[^\n;&|]*\bbuild\b")
+_COMPOSE: Final = pattern(r"(?:docker-)?compose(?:[.-][^/]*)?\.ya?ml\Z")
 _ENVIRONMENTS: Final = (".venv", "venv", "env")
 _CACHES: Final = ("node_modules", "__pycache__", "*.py[cod]", ".pytest_cache", ".mypy_cache", ".ruff_cache")
 _HEADINGS: Final = ("Version control", "Python", "Node", "Editors and system files", "Docker", "Secrets")

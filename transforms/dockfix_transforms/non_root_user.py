@@ -10,10 +10,11 @@ from typing import Final
 from dockfix.build.layout import block_start
 from dockfix.build.model import Build, Stage, Step
 from dockfix.syntax.edit import Edit, insert
+from dockfix.syntax.patterns import pattern
 from dockfix.transform import Fix, Phase, Safety, Skip, transform
 
 _NAME: Final = "app"
-_PYTHON_START: Final = re.compile(
+_PYTHON_START: Final = pattern(
     r"\b(?:python[\d.]*|gunicorn|uvicorn|hypercorn|waitress-serve|flask|celery|streamlit|daphne|fastapi)\b|\.py\b"
 )
 _ID: Final = 1001
@@ -24,31 +25,31 @@ _SYSTEM: Final = frozenset({
     "/sys", "/tmp", "/usr", "/usr/bin", "/usr/lib", "/usr/local", "/usr/local/bin", "/usr/src", "/var", "/var/lib",
 })
 # fmt: on
-_NEEDS_ROOT: Final = re.compile(
+_NEEDS_ROOT: Final = pattern(
     r"(?<![\w./-])(?:/\S*/)?(apt|apt-get|apk|service|systemctl|cron|crond|crontab|chown|gosu|su-exec|setpriv|su|sudo|"
     r"supervisord|supervisor|nginx|apache2|apache2ctl|sshd|openssh-server|mount|iptables|useradd|adduser|dockerd|"
     r"s6-svscan|runit|runsvdir|update-ca-certificates)(?![\w.-])"
 )
-_DAEMON: Final = re.compile(
+_DAEMON: Final = pattern(
     r"(?<![\w/.-])(supervisord?|nginx|cron|crond|apache2|sshd|openssh-server|gosu|su-exec|sudo|redis-server|"
     r"postgresql|mysql-server|mariadb-server|s6-overlay|runit)(?![\w.-])"
 )
-_ROOT_HOME: Final = re.compile(r"/root(?![\w-])|(?<![\w-])--user(?![\w-])|(?:^|[\s='\":])~/")
-_LOW_PORT: Final = re.compile(r"(?:port\W{1,3}|:|-[pb]\W{0,3})0*(\d{1,3}|10[01]\d|102[0-3])(?![\w.:-])", re.IGNORECASE)
-_SECTION: Final = re.compile(r"(?:^|[\s='\":/])(/(?:data|db|logs?|uploads?|storage|media|mnt|srv|var)(?:/[\w.-]+)*)")
-_WRITES: Final = re.compile(
+_ROOT_HOME: Final = pattern(r"/root(?![\w-])|(?<![\w-])--user(?![\w-])|(?:^|[\s='\":])~/")
+_LOW_PORT: Final = pattern(r"(?:port\W{1,3}|:|-[pb]\W{0,3})0*(\d{1,3}|10[01]\d|102[0-3])(?![\w.:-])", re.IGNORECASE)
+_SECTION: Final = pattern(r"(?:^|[\s='\":/])(/(?:data|db|logs?|uploads?|storage|media|mnt|srv|var)(?:/[\w.-]+)*)")
+_WRITES: Final = pattern(
     r"sqlite|\.write\(|\.save\(|write_text|write_bytes|makedirs|mkdir\(|FileHandler|to_csv|\bdump\(|"
     r"open\([^)\n]*,\s*(?:mode\s*=\s*)?['\"][rbt]*[wax+]"
 )
-_CODE_PORT: Final = re.compile(
+_CODE_PORT: Final = pattern(
     r"(?i:\bport['\"]?\s*[=:,]\s*(?:int\()?['\"]?)0*(?:\d{1,3}|10[01]\d|102[0-3])(?![\w.])|:(?:80|443)['\"]"
 )
-_HOME_DOWNLOAD: Final = re.compile(
+_HOME_DOWNLOAD: Final = pattern(
     r"playwright\s+install|pyppeteer|nltk|huggingface|from_pretrained|torch\.hub|whisper|pipx|uv tool|uv python|rustup|"
     r"install-poetry|(?:curl|wget)\b[^\n|]*\|"
 )
-_SCRIPT: Final = re.compile(r"[\w./-]+\.(?:sh|bash|py)|[\w./-]*(?:entrypoint|start|run|boot)[\w.-]*")
-_MANIFEST: Final = re.compile(
+_SCRIPT: Final = pattern(r"[\w./-]+\.(?:sh|bash|py)|[\w./-]*(?:entrypoint|start|run|boot)[\w.-]*")
+_MANIFEST: Final = pattern(
     r"(?:.*/)?(?:[\w.-]*require[\w.-]*\.(?:txt|in)|req\.txt|constraints[\w.-]*\.txt|pyproject\.toml|setup\.(?:py|cfg)|"
     r"Pipfile(?:\.lock)?|poetry\.lock\*?|uv\.lock|pdm\.lock|package(?:-lock|\*)?\.json)\Z"
 )

@@ -13,13 +13,14 @@ from typing import Any, Final
 from dockfix.build.installs import Install
 from dockfix.build.model import Build, Step
 from dockfix.syntax.edit import Edit, delete, insert
+from dockfix.syntax.patterns import pattern
 from dockfix.transform import Fix, Phase, Safety, Skip, transform
 
 _OFF: Final = frozenset({"", "0", "false", "no", "off", "f", "n"})
-_REMOVES: Final = re.compile(
+_REMOVES: Final = pattern(
     r"(?:/root|~|\$\{?HOME\}?)/\.(?:cache|npm)(?:/[\w*.-]+)*/?|/var/cache/(?:apk|yum|dnf)(?:/\S*)?"
 )
-_CLEANS: Final = re.compile(
+_CLEANS: Final = pattern(
     r"\bpip3? cache purge|\b(?:uv|yarn|npm) cache (?:clean|purge)|\b(?:conda|mamba|micromamba) clean"
     r"|\b(?:yum|dnf|microdnf|tdnf) clean"
 )

@@ -15,9 +15,10 @@ from dockfix.build.model import Build, Stage, Step
 from dockfix.build.scripts import argv_of
 from dockfix.project.application import Application
 from dockfix.syntax.edit import Edit, insert
+from dockfix.syntax.patterns import pattern
 from dockfix.transform import Fix, Phase, Safety, Skip, transform
 
-_DEVELOPMENT: Final = re.compile(r"\bflask\b.*\brun\b|\brunserver\b|--reload\b|\bfastapi\s+dev\b")
+_DEVELOPMENT: Final = pattern(r"\bflask\b.*\brun\b|\brunserver\b|--reload\b|\bfastapi\s+dev\b")
 # https://pypi.org/project/gunicorn/ and https://pypi.org/project/uvicorn/: the releases that pinned manifests get
 _VERSIONS: Final = {"gunicorn": "23.0.0", "uvicorn": "0.34.0"}
 _OPTIONS: Final = {"-h": "--host", "-p": "--port", "-A": "--app", "-b": "--host"}

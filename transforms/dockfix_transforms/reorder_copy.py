@@ -13,10 +13,11 @@ from dockfix.build.layout import blank_above, block_start, removals
 from dockfix.build.manifests import Manifest, Unknown, manifests_of, origin_of
 from dockfix.build.model import Build, Stage, Step
 from dockfix.syntax.edit import Edit, apply_edits, insert
+from dockfix.syntax.patterns import pattern
 from dockfix.syntax.shell import Command
 from dockfix.transform import Fix, Phase, Safety, Skip, transform
 
-_SOURCE: Final = re.compile(r".*\.(?:py|js|ts|jsx|tsx|go|rb|php|html|vue|svelte)\Z")
+_SOURCE: Final = pattern(r".*\.(?:py|js|ts|jsx|tsx|go|rb|php|html|vue|svelte)\Z")
 _PASSIVE: Final = frozenset({"ENV", "ARG", "LABEL", "EXPOSE", "WORKDIR", "STOPSIGNAL", "CMD", "ENTRYPOINT", "SHELL"})
 # Programs that read nothing of the source where their arguments name none of it.
 _SOURCE_FREE: Final = frozenset(
@@ -38,8 +39,8 @@ _SOURCE_FREE: Final = frozenset(
         *("echo", "set", "true", "usermod", "locale-gen", "ldconfig", "update-ca-certificates", "corepack"),
     }
 )
-_PIP: Final = re.compile(r"(?:.*/)?(?:pip[\d.]*|python[\d.]*|uv|poetry|pipenv|pdm|npm|yarn|pnpm|go)\Z")
-_HARMLESS: Final = re.compile(r"(?:-m pip )?(?:config|cache|--version|list|check|freeze|self|env)\b")
+_PIP: Final = pattern(r"(?:.*/)?(?:pip[\d.]*|python[\d.]*|uv|poetry|pipenv|pdm|npm|yarn|pnpm|go)\Z")
+_HARMLESS: Final = pattern(r"(?:-m pip )?(?:config|cache|--version|list|check|freeze|self|env)\b")
 
 
 @dataclass(frozen=True)

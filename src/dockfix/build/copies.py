@@ -10,15 +10,16 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from dockfix.build.expand import expand_word, split_words
+from dockfix.syntax.patterns import pattern
 
 if TYPE_CHECKING:
     from dockfix.build.model import Step
 
-_REMOTE: Final = re.compile(r"(?i:https?|git|ssh)://|git@|(?:[\w.-]+@)?github\.com[:/]")
-_GIT: Final = re.compile(r"\.git(?:#.*)?\Z")
-_ARCHIVE: Final = re.compile(r"\.(?:tar(?:\.(?:gz|bz2|xz|zst|lzma))?|tgz|tbz2?|txz|tzst|gz|bz2|xz)\Z", re.IGNORECASE)
-_JSON_STRING: Final = re.compile(r'"(?:[^"\\]|\\.)*"')
-_WILDCARD: Final = re.compile(r"[*?\[]")
+_REMOTE: Final = pattern(r"(?i:https?|git|ssh)://|git@|(?:[\w.-]+@)?github\.com[:/]")
+_GIT: Final = pattern(r"\.git(?:#.*)?\Z")
+_ARCHIVE: Final = pattern(r"\.(?:tar(?:\.(?:gz|bz2|xz|zst|lzma))?|tgz|tbz2?|txz|tzst|gz|bz2|xz)\Z", re.IGNORECASE)
+_JSON_STRING: Final = pattern(r'"(?:[^"\\]|\\.)*"')
+_WILDCARD: Final = pattern(r"[*?\[]")
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,11 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from dockfix.syntax.patterns import pattern
+
 _SPECIAL: Final = "@*#-?$!"
-_PLAIN: Final = re.compile(r"[^$'\"\\`]*\Z")
-_SPACE: Final = re.compile(r"[ \t\v\f\r\n]+")
+_PLAIN: Final = pattern(r"[^$'\"\\`]*\Z")
+_SPACE: Final = pattern(r"[ \t\v\f\r\n]+")
 
 
 def expand_word(text: str, env: Mapping[str, str | None], escape: str = "\\", *, complete: bool = False) -> str | None:

@@ -9,22 +9,21 @@ from typing import TYPE_CHECKING, Final
 
 from dockfix.build.managers import PIP, PIP_PROGRAM, PREFIXES, PROGRAMS, PYTHON_MODULES, PYTHON_PROGRAM, Manager
 from dockfix.build.scripts import inner_script
+from dockfix.syntax.patterns import pattern
 from dockfix.syntax.shell import Command, Script, Word
 
 if TYPE_CHECKING:
     from dockfix.build.model import Step
 
 _MAX_NESTING: Final = 3
-_LOOKS_LIKE: Final = re.compile(
+_LOOKS_LIKE: Final = pattern(
     r"pip|uv|poetry|pdm|conda|mamba|apt|apk|yum|dnf|npm|yarn|gem|go|bundle|composer", re.IGNORECASE
 )
-_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
-_PYTHON_OPTIONS: Final = re.compile(r"-[A-Zbdisuvx]*(?:m(.*))?\Z")
-_PROGRAM_IN_VARIABLE: Final = re.compile(
-    r"\"?\$(?:\{[A-Za-z0-9_]+\}|[A-Za-z0-9_]+)\"?[A-Za-z0-9_./-]*/([a-z.0-9-]+)\"?\Z"
-)
-_EXTRA: Final = re.compile(r"[A-Za-z0-9._/:@+-]+\[[A-Za-z0-9._,-]*\](?:(?:[=~!]=)[A-Za-z0-9.!+_-]+)?\Z")
-_OPTION_NAME: Final = re.compile(r"--?[A-Za-z0-9][A-Za-z0-9_-]*\Z")
+_VARIABLE: Final = pattern(r"[A-Za-z_][A-Za-z0-9_]*=")
+_PYTHON_OPTIONS: Final = pattern(r"-[A-Zbdisuvx]*(?:m(.*))?\Z")
+_PROGRAM_IN_VARIABLE: Final = pattern(r"\"?\$(?:\{[A-Za-z0-9_]+\}|[A-Za-z0-9_]+)\"?[A-Za-z0-9_./-]*/([a-z.0-9-]+)\"?\Z")
+_EXTRA: Final = pattern(r"[A-Za-z0-9._/:@+-]+\[[A-Za-z0-9._,-]*\](?:(?:[=~!]=)[A-Za-z0-9.!+_-]+)?\Z")
+_OPTION_NAME: Final = pattern(r"--?[A-Za-z0-9][A-Za-z0-9_-]*\Z")
 _ARCHIVES: Final = (".whl", ".tar.gz", ".tgz", ".zip", ".tar.bz2", ".deb", ".rpm", ".apk", ".gem", "/")
 _NO_PROJECT: Final = frozenset({"--no-root", "--only-root", "--no-self", "--no-install-project", "--no-directory"})
 

@@ -11,6 +11,7 @@ from typing import Final
 from dockfix.build.copies import Copy
 from dockfix.build.installs import Install
 from dockfix.project.context import Context
+from dockfix.syntax.patterns import pattern
 
 # Managers whose installs need nothing but their manifests, and the files that they read where they exist.
 _CONVENTIONS: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
@@ -23,7 +24,7 @@ _CONVENTIONS: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "pnpm": (("package.json",), ("pnpm-lock.yaml", ".npmrc")),
     "go": (("go.mod",), ("go.sum",)),
 }
-_LOCAL: Final = re.compile(
+_LOCAL: Final = pattern(
     r"\bpath\s*=|\bworkspace\b|\bfile:|\"workspaces\"|\"(?:pre|post)?(?:install|prepare)\"\s*:|\blink:"
     r"|^\s*replace\b.*=>\s*\.|^\s*\S+\s*=>\s*\.{1,2}/",
     re.MULTILINE,

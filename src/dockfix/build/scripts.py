@@ -6,17 +6,18 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from dockfix.syntax.dockerfile import Instruction, Logical
+from dockfix.syntax.patterns import pattern
 from dockfix.syntax.shell import Command, Script, ShellError, read_shell
 
 if TYPE_CHECKING:
     from dockfix.build.model import Step
 
 _SHELLS: Final = frozenset({"sh", "bash", "dash", "ash", "ksh", "zsh"})
-_HEREDOC_ALONE: Final = re.compile(r"\d*<<-?[ \t]*(\"[^\"]+\"|'[^']+'|[A-Za-z0-9_.-]+)\s*\Z")
-_SHEBANG: Final = re.compile(r"#!\s*(?:\S*/)?(?:env\s+(?:-S\s+)?)?(?:\S*/)?(\S+)")
-_HEALTHCHECK: Final = re.compile(r"(?i:CMD)[ \t]+")
-_DOUBLE_QUOTED: Final = re.compile(r"\"[^\"\\$`!]*\"")
-_SINGLE_QUOTED: Final = re.compile(r"'[^']*'")
+_HEREDOC_ALONE: Final = pattern(r"\d*<<-?[ \t]*(\"[^\"]+\"|'[^']+'|[A-Za-z0-9_.-]+)\s*\Z")
+_SHEBANG: Final = pattern(r"#!\s*(?:\S*/)?(?:env\s+(?:-S\s+)?)?(?:\S*/)?(\S+)")
+_HEALTHCHECK: Final = pattern(r"(?i:CMD)[ \t]+")
+_DOUBLE_QUOTED: Final = pattern(r"\"[^\"\\$`!]*\"")
+_SINGLE_QUOTED: Final = pattern(r"'[^']*'")
 
 
 def script_of(step: Step) -> Script | None:

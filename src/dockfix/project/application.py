@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import posixpath
-import re
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from dockfix.project.files import Files
+from dockfix.syntax.patterns import pattern
 
 Framework = Literal["flask", "django", "fastapi", "starlette", "quart"]
 
@@ -84,8 +84,8 @@ class Application:
     """Django: DJANGO_SETTINGS_MODULE of manage.py."""
 
 
-_MENTION: Final = re.compile(r"\b(?:flask|fastapi|starlette|quart|Flask|FastAPI|create_app|make_app|build_app)\b")
-_ELSEWHERE: Final = re.compile(
+_MENTION: Final = pattern(r"\b(?:flask|fastapi|starlette|quart|Flask|FastAPI|create_app|make_app|build_app)\b")
+_ELSEWHERE: Final = pattern(
     r"(?:^|/)(?:tests?|testing|examples?|docs?|migrations|alembic|site-packages|node_modules|\.?venv|env|build|dist)/"
     r"|(?:^|/)(?:tests?|test_[^/]*|[^/]*_test|conftest)\.py\Z"
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,10 +11,11 @@ from typing import Final
 from dockfix.project.files import Files
 from dockfix.project.invocations import Invocation, invocations
 from dockfix.syntax.dockerignore import IgnoreFile, PatternError, compile_pattern, read_dockerignore
+from dockfix.syntax.patterns import pattern
 
-_REMOTE: Final = re.compile(r"(?i:https?|git|ssh)://|git@")
-_WILDCARD: Final = re.compile(r"[*?\[]")
-_BUILD_FILE: Final = re.compile(
+_REMOTE: Final = pattern(r"(?i:https?|git|ssh)://|git@")
+_WILDCARD: Final = pattern(r"[*?\[]")
+_BUILD_FILE: Final = pattern(
     r"(?:[Dd]ockerfile|[Cc]ontainerfile|(?:docker-)?compose)[^/]*\Z|\.[^/]*\Z|[^/]*\.(?:[Dd]ockerfile|sh|conf|cfg|ini|ya?ml|md|env)\Z"
 )
 

@@ -12,6 +12,7 @@ from typing import Final
 
 from dockfix.project.files import Files
 from dockfix.syntax.edit import decode
+from dockfix.syntax.patterns import pattern
 
 PRUNED: Final = frozenset(
     {".git", "node_modules", "__pycache__", ".tox", ".mypy_cache", ".pytest_cache", ".ruff_cache"}
@@ -20,8 +21,8 @@ PRUNED: Final = frozenset(
 _MAX_FILE: Final = 2_000_000
 _MAX_CACHE: Final = 8_000_000
 _GIT_TIMEOUT: Final = 20
-_DOCKERFILE: Final = re.compile(r"(?:[Dd]ockerfile|Containerfile)(?:\..+)?\Z|.+\.(?:[Dd]ockerfile|Containerfile)\Z")
-_NO_DOCKERFILE: Final = re.compile(
+_DOCKERFILE: Final = pattern(r"(?:[Dd]ockerfile|Containerfile)(?:\..+)?\Z|.+\.(?:[Dd]ockerfile|Containerfile)\Z")
+_NO_DOCKERFILE: Final = pattern(
     r"\.(?:dockerignore|containerignore|md|rst|txt|j2|jinja2?|tmpl|tpl|template|erb|orig|bak|swp|py|sh|ya?ml|json)\Z|~\Z",
     re.IGNORECASE,
 )

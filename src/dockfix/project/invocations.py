@@ -13,8 +13,9 @@ from weakref import WeakKeyDictionary
 
 from dockfix.project.files import Files
 from dockfix.syntax.compose import Value, read_yaml
+from dockfix.syntax.patterns import pattern
 
-_CANDIDATE: Final = re.compile(
+_CANDIDATE: Final = pattern(
     r"""(?:.*/)?(?:
     (?P<compose>(?:docker-)?compose[^/]*\.ya?ml)
   | (?P<bake>docker-bake[^/]*\.(?:hcl|json))
@@ -26,12 +27,12 @@ _CANDIDATE: Final = re.compile(
 _ENDINGS: Final = (".yml", ".yaml", ".hcl", ".json", "akefile", ".mk", "ustfile", ".sh", ".bash")
 _MAX_DEPTH: Final = 3
 _MAX_TEXT: Final = 400_000
-_BUILD: Final = re.compile(
+_BUILD: Final = pattern(
     r"\b(?:(?:docker|podman|nerdctl)[ \t]+(?:buildx[ \t]+|image[ \t]+)?build|buildah[ \t]+bud)[ \t]+"
 )
-_END: Final = re.compile(r"&&|\|\||[;|\n]|(?<![&>])&(?![&>])|[ \t]#")
-_JOINED: Final = re.compile(r"\\\r?\n")
-_HERE: Final = re.compile(
+_END: Final = pattern(r"&&|\|\||[;|\n]|(?<![&>])&(?![&>])|[ \t]#")
+_JOINED: Final = pattern(r"\\\r?\n")
+_HERE: Final = pattern(
     r"\$\(pwd\)|\$\{?PWD\}?|\$\(PWD\)|\$\(CURDIR\)|\$\{\{\s*github\.workspace\s*\}\}|\$\{?GITHUB_WORKSPACE\}?"
     r"|\$\{?CI_PROJECT_DIR\}?|`pwd`"
 )
@@ -39,9 +40,9 @@ _SWITCHES: Final = frozenset(
     {"--no-cache", "--pull", "--push", "--load", "-q", "--quiet", "--rm", "--force-rm", "--squash", "--compress"}
     | {"--debug", "-D", "--check", "--disable-content-trust", "--layers", "--tls-verify", "--squash-all"}
 )
-_REMOTE: Final = re.compile(r"(?:https?|git|ssh)://|git@|oci-layout://|docker-image://|\{\{")
-_HCL_TARGET: Final = re.compile(r'\btarget\s+"[^"]*"\s*\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}')
-_HCL_FIELD: Final = re.compile(r'^\s*"?(context|dockerfile)"?\s*=\s*"([^"\n]*)"', re.MULTILINE)
+_REMOTE: Final = pattern(r"(?:https?|git|ssh)://|git@|oci-layout://|docker-image://|\{\{")
+_HCL_TARGET: Final = pattern(r'\btarget\s+"[^"]*"\s*\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}')
+_HCL_FIELD: Final = pattern(r'^\s*"?(context|dockerfile)"?\s*=\s*"([^"\n]*)"', re.MULTILINE)
 
 
 @dataclass(frozen=True)

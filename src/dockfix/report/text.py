@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, TypeVar
 
 from dockfix.chain import Done, Refused
 from dockfix.session import Outcome
+from dockfix.syntax.patterns import pattern
 from dockfix.transform import Safety
 
 Item = TypeVar("Item", Done, Refused)
@@ -15,7 +15,7 @@ Paint = Callable[[str, str], str]
 """Takes a text and the name of what it is; returns it as it is to be shown."""
 
 _COLOURS: Final = {"+": "32", "-": "31", "@": "36", "head": "1", "name": "1", "note": "2", "refused": "33"}
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\udc80-\udcff]")
+_CONTROL: Final = pattern(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\udc80-\udcff]")
 
 
 def plain(text: str, kind: str) -> str:

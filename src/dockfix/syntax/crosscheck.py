@@ -10,14 +10,15 @@ from io import BytesIO
 from typing import Final
 
 from dockfix.syntax.dockerfile import Blank, Dockerfile
+from dockfix.syntax.patterns import pattern
 
 # dockerfile-parse ends an instruction at an empty line in a continuation, where BuildKit reads on; it takes `\\` at
 # the end of a line as a continuation, and a line of a lone continuation character as an instruction; it loses an
 # instruction whose continuation runs into the end of the file.
-_MISREAD: Final = re.compile(r"\\\\[ \t]*\r?$|^[ \t]*\\[ \t]*\r?$|\\[ \t]*(?:\r?\n(?:[ \t]*#[^\n]*)?)*\Z", re.MULTILINE)
-_EMPTY_LINE: Final = re.compile(r"\n[^\S\n]*\n|\n[^\S\n]+\Z")
+_MISREAD: Final = pattern(r"\\\\[ \t]*\r?$|^[ \t]*\\[ \t]*\r?$|\\[ \t]*(?:\r?\n(?:[ \t]*#[^\n]*)?)*\Z", re.MULTILINE)
+_EMPTY_LINE: Final = pattern(r"\n[^\S\n]*\n|\n[^\S\n]+\Z")
 # White space that the two parsers treat differently at the edges of a line.
-_ODD_SPACE: Final = re.compile(r"[\v\f\x1c-\x1f\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]|\r(?!\n)")
+_ODD_SPACE: Final = pattern(r"[\v\f\x1c-\x1f\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]|\r(?!\n)")
 # dockerfile-parse takes time by the square of an instruction's length: 0.7 s for one of a million characters.
 _LONGEST: Final = 100_000
 

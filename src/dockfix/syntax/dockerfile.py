@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
+from dockfix.syntax.patterns import pattern
+
 KEYWORDS: Final = frozenset(
     {
         "ADD",
@@ -41,11 +43,11 @@ KEYWORDS: Final = frozenset(
 )
 _HEREDOC_KEYWORDS: Final = frozenset({"ADD", "COPY", "RUN"})
 _JSON_KEYWORDS: Final = frozenset({"ADD", "COPY", "RUN", "CMD", "ENTRYPOINT", "SHELL", "VOLUME", "HEALTHCHECK"})
-_DIRECTIVE: Final = re.compile(r"#[ \t]*([a-zA-Z][a-zA-Z0-9]*)[ \t]*=[ \t]*(.+?)[ \t]*\r?\n?\Z")
+_DIRECTIVE: Final = pattern(r"#[ \t]*([a-zA-Z][a-zA-Z0-9]*)[ \t]*=[ \t]*(.+?)[ \t]*\r?\n?\Z")
 _DIRECTIVES: Final = frozenset({"syntax", "escape", "check"})
 _BLANK: Final = " \t\v\f\r\n\x85\xa0"
-_WORD_END: Final = re.compile(r"[\t\v\f\r ]+")
-_HEREDOC: Final = re.compile(r"(\d*)<<(-?)([^<]+)\Z")
+_WORD_END: Final = pattern(r"[\t\v\f\r ]+")
+_HEREDOC: Final = pattern(r"(\d*)<<(-?)([^<]+)\Z")
 
 
 class DockerfileSyntaxError(ValueError):

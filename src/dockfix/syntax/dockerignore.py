@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Final
 
-_SPECIAL: Final = re.compile(r"[*?\[\]\\]")
-_TOKEN: Final = re.compile(r"\*\*+/?|\*|\?|\[\^?(?:\\.|[^\\\]])+\]|\\.|.", re.DOTALL)
+from dockfix.syntax.patterns import pattern
+
+_SPECIAL: Final = pattern(r"[*?\[\]\\]")
+_TOKEN: Final = pattern(r"\*\*+/?|\*|\?|\[\^?(?:\\.|[^\\\]])+\]|\\.|.", re.DOTALL)
 _BOM: Final = "\ufeff"
 
 

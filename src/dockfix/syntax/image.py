@@ -6,10 +6,12 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-_TAG: Final = re.compile(r"[\w][\w.-]{0,127}\Z", re.ASCII)
-_DIGEST: Final = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}\Z")
-_PATH: Final = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*\Z")
-_REGISTRY: Final = re.compile(r"(?:[A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\])(?::\d+)?\Z")
+from dockfix.syntax.patterns import pattern
+
+_TAG: Final = pattern(r"[\w][\w.-]{0,127}\Z", re.ASCII)
+_DIGEST: Final = pattern(r"[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}\Z")
+_PATH: Final = pattern(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*\Z")
+_REGISTRY: Final = pattern(r"(?:[A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\])(?::\d+)?\Z")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,25 +13,26 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from dockfix.syntax.edit import Edit
+from dockfix.syntax.patterns import pattern
 
 Kind = Literal[
     "requirement", "url", "path", "editable", "include", "constraint", "option", "comment", "blank", "unknown"
 ]
 
-_COMMENT_LINE: Final = re.compile(r"\s*#")
-_COMMENT: Final = re.compile(r"(?:^|\s+)#.*\Z", re.DOTALL)
-_PLAIN: Final = re.compile(
+_COMMENT_LINE: Final = pattern(r"\s*#")
+_COMMENT: Final = pattern(r"(?:^|\s+)#.*\Z", re.DOTALL)
+_PLAIN: Final = pattern(
     r"(?P<name>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?P<extras>\[[A-Za-z0-9._,\s-]*\])?\s*"
     r"(?P<specifier>(?:(?:===|==|~=|!=|<=|>=|<|>)\s*[A-Za-z0-9.*+!_-]+\s*,?\s*)*)\Z"
 )
-_TRAILING_OPTION: Final = re.compile(r"\s(?=--?[a-z])")
-_SHORT: Final = re.compile(r"-([rcefi])\s*=?\s*(\S.*)\Z", re.DOTALL)
-_LONG: Final = re.compile(r"--([a-z][a-z-]*)(?:\s*[=\s]\s*(\S.*))?\Z", re.DOTALL)
+_TRAILING_OPTION: Final = pattern(r"\s(?=--?[a-z])")
+_SHORT: Final = pattern(r"-([rcefi])\s*=?\s*(\S.*)\Z", re.DOTALL)
+_LONG: Final = pattern(r"--([a-z][a-z-]*)(?:\s*[=\s]\s*(\S.*))?\Z", re.DOTALL)
 _SHORT_NAMES: Final = {"r": "requirement", "c": "constraint", "e": "editable", "f": "find-links", "i": "index-url"}
-_URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?://|(?=[^\\/]))")
-_NAMED_URL: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*@\s*(\S+)")
-_EGG: Final = re.compile(r"[#&]egg=([A-Za-z0-9][A-Za-z0-9._-]*)")
-_COMMIT: Final = re.compile(r"@[0-9a-f]{40}\b")
+_URL: Final = pattern(r"[A-Za-z][A-Za-z0-9+.-]*:(?://|(?=[^\\/]))")
+_NAMED_URL: Final = pattern(r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*@\s*(\S+)")
+_EGG: Final = pattern(r"[#&]egg=([A-Za-z0-9][A-Za-z0-9._-]*)")
+_COMMIT: Final = pattern(r"@[0-9a-f]{40}\b")
 _ARCHIVE: Final = (".whl", ".tar.gz", ".zip", ".tar.bz2", ".tgz")
 
 

@@ -12,15 +12,16 @@ from dataclasses import dataclass
 from typing import Final
 
 from dockfix.syntax.dockerfile import Logical
+from dockfix.syntax.patterns import pattern
 
 _MAX_NESTING: Final = 40
 _WORD_ENDS: Final = r"(?=[ \t\n;&|<>()]|\Z)"
-_BLANKS: Final = re.compile(r"(?:[ \t]|\\\n)+(?:#[^\n]*)?|(?<![^ \t\n;&|()`])#[^\n]*")
-_OPERATOR: Final = re.compile(r"&&|\|\||\|&|;(?![;&])|\||&|\n")
+_BLANKS: Final = pattern(r"(?:[ \t]|\\\n)+(?:#[^\n]*)?|(?<![^ \t\n;&|()`])#[^\n]*")
+_OPERATOR: Final = pattern(r"&&|\|\||\|&|;(?![;&])|\||&|\n")
 _JOINERS: Final = frozenset({"&&", "||", "|", "|&"})
-_STOP: Final = re.compile(r"\)|;;&|;;|;&|(?:then|else|elif|fi|done|do|esac|\}|\]\])" + _WORD_ENDS)
+_STOP: Final = pattern(r"\)|;;&|;;|;&|(?:then|else|elif|fi|done|do|esac|\}|\]\])" + _WORD_ENDS)
 _MAY_BE_EMPTY: Final = frozenset({"", ";;", ";&", ";;&", "esac"})
-_RESERVED: Final = re.compile(
+_RESERVED: Final = pattern(
     r"(?:if|for|while|until|case|\{|\[\[|function|select|coproc|!|time)(?=[ \t\n]|\\\n|\Z)|(?:!|time|if|while)(?=\()"
 )
 _RESERVED_WORDS: Final = frozenset(
@@ -28,25 +29,25 @@ _RESERVED_WORDS: Final = frozenset(
     | {"{", "}", "[[", "]]", "!", "function", "select", "coproc"}
 )
 _ENDS_COMMAND: Final = ";&|\n()"
-_REDIRECT: Final = re.compile(r"(?:\d*(<<<|<<-|<<|<&|>&|<>|>>|>\||<(?!\()|>(?!\())|(&>>|&>))")
-_PLAIN: Final = re.compile(r"[^ \t\n;&|<>()\"'\\$`]+")
-_IN_QUOTES: Final = re.compile(r"[^\"\\$`]*")
-_IN_HEREDOC: Final = re.compile(r"[^\\$`]*")
-_IN_BRACES: Final = re.compile(r"[^\"'\\$`}]*")
-_IN_ARITHMETIC: Final = re.compile(r"[^()$`\"'\\;\n]*")
-_ANSI_C: Final = re.compile(r"\$'(?:[^'\\]|\\.)*'", re.DOTALL)
-_VARIABLE: Final = re.compile(r"\$(?:[A-Za-z_][A-Za-z0-9_]*|[0-9@*#?$!-])")
-_PARAMETER: Final = re.compile(r"[!#]?(?:[A-Za-z_][A-Za-z0-9_]*|[0-9]+|[@*#?$!-])(?=[]}:+=?#%/^,@*[-])")
-_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
-_ASSIGNMENT: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\+?=")
-_ELEMENT: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\[")
-_PARENTHESES: Final = re.compile(r"[ \t]*\([ \t]*\)")
-_IN: Final = re.compile(r"in" + _WORD_ENDS)
-_DO: Final = re.compile(r"do" + _WORD_ENDS)
-_ESAC: Final = re.compile(r"esac" + _WORD_ENDS)
-_PATTERN_END: Final = re.compile(r"[|)]")
-_TEST_END: Final = re.compile(r"\]\]" + _WORD_ENDS)
-_TEST_OPERATOR: Final = re.compile(r"&&|\|\||[()<>]")
+_REDIRECT: Final = pattern(r"(?:\d*(<<<|<<-|<<|<&|>&|<>|>>|>\||<(?!\()|>(?!\())|(&>>|&>))")
+_PLAIN: Final = pattern(r"[^ \t\n;&|<>()\"'\\$`]+")
+_IN_QUOTES: Final = pattern(r"[^\"\\$`]*")
+_IN_HEREDOC: Final = pattern(r"[^\\$`]*")
+_IN_BRACES: Final = pattern(r"[^\"'\\$`}]*")
+_IN_ARITHMETIC: Final = pattern(r"[^()$`\"'\\;\n]*")
+_ANSI_C: Final = pattern(r"\$'(?:[^'\\]|\\.)*'", re.DOTALL)
+_VARIABLE: Final = pattern(r"\$(?:[A-Za-z_][A-Za-z0-9_]*|[0-9@*#?$!-])")
+_PARAMETER: Final = pattern(r"[!#]?(?:[A-Za-z_][A-Za-z0-9_]*|[0-9]+|[@*#?$!-])(?=[]}:+=?#%/^,@*[-])")
+_NAME: Final = pattern(r"[A-Za-z_][A-Za-z0-9_-]*")
+_ASSIGNMENT: Final = pattern(r"[A-Za-z_][A-Za-z0-9_]*\+?=")
+_ELEMENT: Final = pattern(r"[A-Za-z_][A-Za-z0-9_]*\[")
+_PARENTHESES: Final = pattern(r"[ \t]*\([ \t]*\)")
+_IN: Final = pattern(r"in" + _WORD_ENDS)
+_DO: Final = pattern(r"do" + _WORD_ENDS)
+_ESAC: Final = pattern(r"esac" + _WORD_ENDS)
+_PATTERN_END: Final = pattern(r"[|)]")
+_TEST_END: Final = pattern(r"\]\]" + _WORD_ENDS)
+_TEST_OPERATOR: Final = pattern(r"&&|\|\||[()<>]")
 
 
 class ShellError(ValueError):
