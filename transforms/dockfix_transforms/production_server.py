@@ -19,7 +19,7 @@ from dockfix.syntax.patterns import pattern
 from dockfix.transform import Fix, Phase, Safety, Skip, transform
 
 _DEVELOPMENT: Final = pattern(r"\bflask\b.*\brun\b|\brunserver\b|--reload\b|\bfastapi\s+dev\b")
-# https://pypi.org/project/gunicorn/ and https://pypi.org/project/uvicorn/: the releases that pinned manifests get
+# The releases that pinned manifests get: gunicorn needs Python 3.7, uvicorn 3.9.
 _VERSIONS: Final = {"gunicorn": "23.0.0", "uvicorn": "0.34.0"}
 _OPTIONS: Final = {"-h": "--host", "-p": "--port", "-A": "--app", "-b": "--host"}
 _DROPPED: Final = frozenset(
