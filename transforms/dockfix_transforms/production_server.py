@@ -337,6 +337,9 @@ def _fix(build: Build, stage: Stage, step: Step, entry: Step | None, server: _Se
     overriding = [service for service in build.project.services if service.command]
     notes += [f"{service.path}:{service.line}: the command of {service.name} stays in force" for service in overriding]
     edits = _install(build, stage, program, step.line)
+    tag = (stage.image.tag if stage.image else None) or ""
+    if edits and program == "uvicorn" and re.match(r"3\.[0-8](?:\D|\Z)", tag):
+        raise _Obstacle(f"the release of uvicorn that would be installed needs Python 3.9 ({tag})", step.line)
     instruction = step.instruction
     length = len(instruction.value)
     mine = edits.setdefault(build.path, [])
