@@ -33,6 +33,8 @@ class Done:
     notes: tuple[str, ...]
     files: tuple[str, ...]
     """The files that it edits."""
+    secrets: tuple[str, ...] = ()
+    """As in ``Fix``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,6 +312,7 @@ class _Run:
             fix.safety or transform.safety,
             fix.notes,
             tuple(sorted(fix.edits)),
+            fix.secrets,
         )
 
     def _applied(self, fixes: Sequence[Fix], files: Files) -> dict[str, str] | str:

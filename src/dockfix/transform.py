@@ -70,6 +70,8 @@ class Fix:
     safety: Safety | None = None
     """Overrides the transform's own safety."""
     notes: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
+    """Values in the edited text that no output may show but the local diff of the file that holds them."""
 
 
 @dataclass(frozen=True, slots=True)
