@@ -1,0 +1,126 @@
+"""Which names are those of secrets, and which values are ones.
+
+Names are read by their words (``DB_PASSWORD``, ``apiKey``, ``jwt-secret``), values by their shape. Both lists are made
+so that what is taken for a secret is one: a public key, a path, a switch or a placeholder is none.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from dockfix.syntax.patterns import pattern
+
+_WORDS: Final = pattern(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+_SECRET_WORDS: Final = frozenset(
+    {"secret", "secrets", "password", "passwd", "passphrase", "token", "credential", "credentials", "apikey"}
+    | {"secretkey", "accesskey", "privatekey", "accesstoken", "authtoken", "apitoken", "adminpassword", "dbpassword"}
+)
+_SHORT_WORDS: Final = frozenset({"pass", "pwd", "pw"})
+"""Secrets only behind another word: ``PWD`` alone is a directory."""
+_KEY_WORDS: Final = frozenset(
+    {"api", "secret", "private", "access", "auth", "app", "application", "encryption", "encrypt", "signing", "sign"}
+    | {"jwt", "session", "master", "admin", "service", "account", "consumer", "client", "license", "fernet", "flask"}
+    | {"django", "webhook", "storage", "openai", "stripe", "anthropic", "sendgrid", "mailgun", "twilio", "google"}
+    | {"azure", "subscription", "cookie", "csrf", "hmac", "aes", "crypto", "server", "security", "deploy", "restricted"}
+)
+"""``X_KEY`` is a secret behind these words; GPG_KEY, PUBLIC_KEY, SORT_KEY and the like are none."""
+_ABOUT: Final = frozenset(
+    {"file", "files", "path", "dir", "directory", "name", "names", "length", "len", "size", "ttl", "expire", "expires"}
+    | {"expiry", "expiration", "lifetime", "seconds", "minutes", "hours", "days", "age", "algorithm", "alg", "type"}
+    | {"header", "prefix", "suffix", "enabled", "enable", "disabled", "required", "policy", "min", "max", "limit"}
+    | {"count", "field", "claim", "url", "uri", "endpoint", "host", "port", "issuer", "audience", "version", "backend"}
+    | {"class", "format", "hashers", "hasher", "validators", "timeout", "manager", "store", "provider", "method", "arn"}
+    | {
+        "scope",
+        "scopes",
+        "env",
+        "location",
+        "user",
+        "username",
+        "encoded",
+        "base",
+        "rounds",
+        "hint",
+        "label",
+        "id",
+        "is",
+    }
+)
+"""Behind these as the last word, the name is about a secret and holds none: PASSWORD_FILE, TOKEN_TTL."""
+_PUBLIC: Final = frozenset({"public", "pub", "publishable", "gpg", "gpgkey", "pgp", "tokenizer", "tokenizers"})
+_EXACT: Final = frozenset({"aws_access_key_id", "aws_session_token", "app_key", "secret_key_base", "pgpassword"})
+_BROWSER: Final = ("NEXT_PUBLIC_", "REACT_APP_", "VITE_", "VUE_APP_", "NUXT_PUBLIC_", "GATSBY_")
+"""What these name is sent to every browser, so it is no secret."""
+
+_STANDS_FOR: Final = pattern(
+    r"(?:|[x*.#?_-]+|0+|<[^<>]*>|\[[^\[\]]*\]|\{[^{}]*\}|%\w+%"
+    r"|(?:true|false|yes|no|on|off|none|null|nil|undefined|unset|todo|tbd|fixme|n/?a|[01]|redacted|empty)"
+    r"|\$\w+|.*\$[{(].*|.*\{\{.*|.*%\(\w+\)s.*"
+    r"|.*(?:place.?holder|change.?(?:me|it|this)|replace.?(?:me|it|this|with)|dummy|fill.?(?:me|in|this)|to.?be.?set"
+    r"|not.?(?:a.?|so.?|very.?|really.?)?(?:secret|used|set|needed|real)|unused|ignored?|fake|redacted|insert.*here"
+    r"|(?:your|enter|put|add|set)[-_ .](?:own|very|strong|long|random|secret|api|key|token|pass|db|new|a\b|the\b|here).*"
+    r"|yours?(?:secret|api|key|token|pass).*|for.?(?:the.?)?build|build.?(?:only|time)|collectstatic"
+    r"|temp(?:orary)?.?(?:key|secret|build)).*|example(?:[-_ ].*)?|.*[-_ ]example|.*\.{3})\Z",
+    2,  # re.IGNORECASE
+)
+_PATH: Final = pattern(
+    r"(?:\.{0,2}/|~/)?(?:run|etc|var|app|secrets?|root|home|usr|opt|tmp|mnt|data|code|src|certs?|keys?|config)/[\w./-]*\Z"
+    r"|\.{1,2}/\S*\Z|~/\S*\Z|\S*\.(?:key|pem|crt|cer|p12|pfx|jks|json|txt|ya?ml|env|ini|conf)\Z"
+)
+_KNOWN: Final = pattern(
+    r"(?:gh[pousr]_[A-Za-z0-9]{30,}|github_pat_\w{30,}|glpat-[\w-]{20,}|sk_live_\w{16,}|rk_live_\w{16,}|sk-[\w-]{20,}"
+    r"|AKIA[A-Z0-9]{16}|ASIA[A-Z0-9]{16}|xox[abprs]-[\w-]{10,}|AIza[\w-]{30,}|SG\.[\w-]{16,}\.[\w-]{16,}"
+    r"|eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*|npm_[A-Za-z0-9]{30,}|pypi-[\w-]{40,}|hf_[A-Za-z0-9]{30,}"
+    r"|-----BEGIN[A-Z ]* PRIVATE KEY-----.*)\Z",
+    16,  # re.DOTALL
+)
+_URL_PASSWORD: Final = pattern(r"[A-Za-z][A-Za-z0-9+.-]*://[^:/?#@\s]*:([^/?#\s]+)@")
+_PARAMETER: Final = pattern(r"[?&;]\s*(?:password|passwd|pwd|sslpassword)\s*=\s*([^&;\s\"']+)", 2)
+
+
+def is_secret_name(name: str) -> bool:
+    """Return whether a variable or setting called *name* holds a secret."""
+    if name.startswith(_BROWSER):
+        return False
+    if name.lower() in _EXACT:
+        return True
+    words = [word.lower() for word in _WORDS.findall(name)]
+    if not words or words[-1] in _ABOUT or _PUBLIC.intersection(words):
+        return False
+    if _SECRET_WORDS.intersection(words):
+        return True
+    if words[-1] in _SHORT_WORDS and (len(words) > 1 or words[0] == "pass"):
+        return True
+    return any(word == "key" and before in _KEY_WORDS for before, word in zip(words, words[1:], strict=False))
+
+
+def is_placeholder(value: str) -> bool:
+    """Return whether *value* stands for a secret that comes from elsewhere: empty, a variable, ``changeme``, a switch.
+
+    A weak value that works as a secret (``password``, ``postgres``) is no placeholder.
+    """
+    return _STANDS_FOR.match(value.strip().strip("\"'").strip()) is not None
+
+
+def password_in_url(value: str) -> str | None:
+    """Return the password that a URL or a connection string holds, as written; None for none and a placeholder."""
+    match = _URL_PASSWORD.match(value.strip().strip("\"'")) or _PARAMETER.search(value)
+    password = match.group(1) if match else None
+    return None if password is None or is_placeholder(password) else password
+
+
+def secret_in(name: str, value: str) -> str | None:
+    """Return the secret in ``name = value``: the whole value, or the password of a URL; None where there is none.
+
+    *value* is without its quotes. A value of a well-known shape (an AWS key, a GitHub token, a private key) is a
+    secret under any name.
+    """
+    text = value.strip()
+    if _KNOWN.match(text):
+        return text
+    password = password_in_url(text)
+    if password is not None:
+        return password
+    if not is_secret_name(name) or is_placeholder(text) or "://" in text or _PATH.match(text):
+        return None
+    return text
