@@ -6,6 +6,7 @@ so that what is taken for a secret is one: a public key, a path, a switch or a p
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Final
 
 from dockfix.syntax.patterns import pattern
@@ -30,21 +31,8 @@ _ABOUT: Final = frozenset(
     | {"header", "prefix", "suffix", "enabled", "enable", "disabled", "required", "policy", "min", "max", "limit"}
     | {"count", "field", "claim", "url", "uri", "endpoint", "host", "port", "issuer", "audience", "version", "backend"}
     | {"class", "format", "hashers", "hasher", "validators", "timeout", "manager", "store", "provider", "method", "arn"}
-    | {
-        "scope",
-        "scopes",
-        "env",
-        "location",
-        "user",
-        "username",
-        "encoded",
-        "base",
-        "rounds",
-        "hint",
-        "label",
-        "id",
-        "is",
-    }
+    | {"scope", "scopes", "env", "location", "user", "username", "encoded", "base", "rounds", "hint", "label", "id"}
+    | {"is"}
 )
 """Behind these as the last word, the name is about a secret and holds none: PASSWORD_FILE, TOKEN_TTL."""
 _PUBLIC: Final = frozenset({"public", "pub", "publishable", "gpg", "gpgkey", "pgp", "tokenizer", "tokenizers"})
@@ -58,7 +46,7 @@ _STANDS_FOR: Final = pattern(
     r"|\$\w+|.*\$[{(].*|.*\{\{.*|.*%\(\w+\)s.*"
     r"|.*(?:place.?holder|change.?(?:me|it|this)|replace.?(?:me|it|this|with)|dummy|fill.?(?:me|in|this)|to.?be.?set"
     r"|not.?(?:a.?|so.?|very.?|really.?)?(?:secret|used|set|needed|real)|unused|ignored?|fake|redacted|insert.*here"
-    r"|(?:your|enter|put|add|set)[-_ .](?:own|very|strong|long|random|secret|api|key|token|pass|db|new|a\b|the\b|here).*"
+    r"|(?:your|enter|put|add|set)[-_ .](?:own|very|strong|long|random|secret|api|key|token|pass|db|new|a\b|the\b|here)"
     r"|yours?(?:secret|api|key|token|pass).*|for.?(?:the.?)?build|build.?(?:only|time)|collectstatic"
     r"|temp(?:orary)?.?(?:key|secret|build)).*|example(?:[-_ ].*)?|.*[-_ ]example|.*\.{3})\Z",
     2,  # re.IGNORECASE
@@ -91,7 +79,7 @@ def is_secret_name(name: str) -> bool:
         return True
     if words[-1] in _SHORT_WORDS and (len(words) > 1 or words[0] == "pass"):
         return True
-    return any(word == "key" and before in _KEY_WORDS for before, word in zip(words, words[1:], strict=False))
+    return any(word == "key" and before in _KEY_WORDS for before, word in pairwise(words))
 
 
 def is_placeholder(value: str) -> bool:
