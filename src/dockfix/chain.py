@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Final
 
 from dockfix.build.model import Build
 from dockfix.ignores import Ignores
 from dockfix.project.files import Files
+from dockfix.records import record, replace
 from dockfix.syntax.dockerfile import Dockerfile, DockerfileSyntaxError, parse
 from dockfix.syntax.edit import Edit, OverlapError, apply_edits
 from dockfix.transform import Fix, Safety, Skip, Transform
@@ -21,7 +22,7 @@ from dockfix.transform import Fix, Safety, Skip, Transform
 ROUNDS: Final = 10
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Done:
     """A fix, and the transform and Dockerfile that it comes from. ``line`` is the line before any change."""
 
@@ -37,7 +38,7 @@ class Done:
     """As in ``Fix``."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Refused:
     """A refusal of a transform. ``dockerfile`` is the file it looked at, ``path`` where the reason is found."""
 
@@ -48,7 +49,7 @@ class Refused:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Failure:
     """Something that went wrong. ``transform`` is None where the file itself is the trouble."""
 
@@ -62,12 +63,12 @@ class Failure:
         return ": ".join(part for part in (place, self.transform, self.message) if part)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Result:
     """What the chain did to the Dockerfiles of one repository. ``before[path]`` is None for a new file."""
 
-    before: Mapping[str, str | None] = field(default_factory=dict)
-    after: Mapping[str, str] = field(default_factory=dict)
+    before: Mapping[str, str | None] = MappingProxyType({})
+    after: Mapping[str, str] = MappingProxyType({})
     fixes: tuple[Done, ...] = ()
     suggestions: tuple[Done, ...] = ()
     """Fixes that were not applied: suggestions, and with ``safe_only`` those that need a review."""
@@ -75,13 +76,13 @@ class Result:
     failures: tuple[Failure, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Settings:
     """What to run, and how."""
 
     transforms: Sequence[Transform]
     safe_only: bool = False
-    options: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    options: Mapping[str, Mapping[str, object]] = MappingProxyType({})
     """Options by the name of their transform."""
 
     def options_of(self, transform: Transform) -> dict[str, object]:

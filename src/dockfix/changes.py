@@ -6,8 +6,9 @@ import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from typing import Final
+
+from dockfix.records import record, replace
 
 NEW_FILE_MODE: Final = 0o644
 _NO_NEWLINE: Final = "\\ No newline at end of file\n"
@@ -25,7 +26,7 @@ class WriteError(Exception):
         return f"{self.path}: {self.message}; nothing was written"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Change:
     """One file's text before (None: there is none) and after. ``path`` is relative to the repository's root."""
 
@@ -54,7 +55,7 @@ class Change:
         return "".join(lines)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Hunk:
     """A stretch of changed lines with its surroundings, its ``@@`` line first."""
 
@@ -133,13 +134,15 @@ def diff(changes: Iterable[Change]) -> str:
     return "".join(change.diff for change in changes if change.before != change.after)
 
 
-@dataclass(slots=True)
 class _Prepared:
-    change: Change
-    target: str
-    temporary: str
-    backup: bytes | None
-    placed: bool = False
+    """A change whose new text lies ready beside its place."""
+
+    def __init__(self, change: Change, target: str, temporary: str, backup: bytes | None) -> None:
+        self.change = change
+        self.target = target
+        self.temporary = temporary
+        self.backup = backup
+        self.placed = False
 
 
 def write(root: str, changes: Sequence[Change]) -> None:

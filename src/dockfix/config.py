@@ -18,8 +18,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
 
+from dockfix.records import record
 from dockfix.transform import Transform
 
 
@@ -27,14 +28,14 @@ class ConfigError(Exception):
     """The configuration cannot be used. The message names the file and is for the user."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Config:
     """What a repository asks for. ``path`` is the file that says so, or ""."""
 
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     safe_only: bool = False
-    options: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    options: Mapping[str, Mapping[str, object]] = MappingProxyType({})
     path: str = ""
 
     def check(self, transforms: Iterable[Transform]) -> None:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache
 
 from dockfix.chain import Failure, Result, Settings, run
 from dockfix.changes import Change
 from dockfix.config import ConfigError, load_config
+from dockfix.records import record
 from dockfix.registry import RegistryError, choose, load_transforms
 from dockfix.transform import Transform
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Request:
     """What to run. Empty or None means what the repository's configuration says."""
 
@@ -25,7 +25,7 @@ class Request:
     config: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Repository:
     """Some Dockerfiles below one root. ``prefix`` leads from where the user stands to the root ("" or ends in /)."""
 
@@ -34,7 +34,7 @@ class Repository:
     dockerfiles: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Outcome:
     """What the chain makes of one repository; nothing is written yet."""
 

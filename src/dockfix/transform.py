@@ -11,10 +11,10 @@ It reads no file system, no network, no clock and no global state: everything it
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum, IntEnum
 from typing import TYPE_CHECKING
 
+from dockfix.records import record
 from dockfix.syntax.edit import Edit
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Phase(IntEnum):
     """How the image is run beside others."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Fix:
     """One change, applied as a whole or not at all.
 
@@ -74,7 +74,7 @@ class Fix:
     """Values in the edited text that no output may show but the local diff of the file that holds them."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Skip:
     """A refusal: what the transform would have done, were it not for *reason*. ``line`` counts from 1, 0 is the file.
 
@@ -89,7 +89,7 @@ class Skip:
 Function = Callable[["Build"], Iterable[Fix | Skip]]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Transform:
     """A registered transform. ``name`` is the function's, with dashes."""
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dockfix.records import replace
 from dockfix.syntax.crosscheck import crosscheck
 from dockfix.syntax.dockerfile import DockerfileSyntaxError, parse
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
 from dockfix.build.model import Build
 from dockfix.project.disk import is_dockerfile_name
+from dockfix.records import record
 from dockfix.syntax.dockerignore import PatternError, compile_pattern
 from dockfix.syntax.patterns import pattern
 
@@ -36,7 +36,7 @@ _GIT_CODE: Final = pattern(
 )
 
 
-@dataclass(frozen=True)
+@record
 class Needs:
     """``named`` are the paths and patterns that COPY, ADD and bind mounts name, with where they do."""
 
@@ -45,7 +45,7 @@ class Needs:
     """A reason where what COPY names cannot be told."""
 
 
-@dataclass(frozen=True)
+@record
 class Code:
     """What the Python code does with files. Each value is the place of the first such use."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from posixpath import basename
 from typing import Final
@@ -13,6 +12,7 @@ from dockfix.build.copies import Copy
 from dockfix.build.installs import Install
 from dockfix.build.keyvalue import pairs_of
 from dockfix.build.model import Build, Stage, Step
+from dockfix.records import record
 from dockfix.syntax.edit import Edit, delete
 from dockfix.syntax.patterns import pattern
 from dockfix.syntax.shell import Command, Word
@@ -76,7 +76,7 @@ class Obstacle(Exception):
         self.line = line
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Role:
     """Where a step goes. ``edits`` change it where it stays in the final stage.
 

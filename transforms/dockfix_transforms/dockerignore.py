@@ -5,12 +5,12 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from dockfix.build.model import Build
 from dockfix.project.compose import Service
 from dockfix.project.context import Context
+from dockfix.records import record
 from dockfix.syntax.compose import read_yaml
 from dockfix.syntax.dockerignore import IgnoreFile, compile_pattern
 from dockfix.syntax.edit import Edit, insert
@@ -37,7 +37,7 @@ _CACHES: Final = ("node_modules", "__pycache__", "*.py[cod]", ".pytest_cache", "
 _HEADINGS: Final = ("Version control", "Python", "Node", "Editors and system files", "Docker", "Secrets")
 
 
-@dataclass(frozen=True)
+@record
 class _Entry:
     """A line, and paths that stand for what it hides."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from dockfix.build.layout import blank_above, block_start, removals
 from dockfix.build.model import Build, Stage, Step
+from dockfix.records import record
 from dockfix.syntax.edit import Edit, apply_edits, insert
 from dockfix.transform import Fix, Phase, Safety, Skip, transform
 from dockfix_transforms import _stage_roles
@@ -15,7 +15,7 @@ from dockfix_transforms._stage_roles import Obstacle, Role
 _INSTALLERS = frozenset({"pip", "setuptools", "wheel"})
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Style:
     """Where the packages go in the builder and in the final stage, and what it takes; ``flag`` is pip's."""
 

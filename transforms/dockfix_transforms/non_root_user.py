@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from dockfix.build.layout import block_start
 from dockfix.build.model import Build, Stage, Step
+from dockfix.records import record
 from dockfix.syntax.edit import Edit, insert
 from dockfix.syntax.patterns import pattern
 from dockfix.transform import Fix, Phase, Safety, Skip, transform
@@ -62,7 +62,7 @@ class _Obstacle(Exception):
         self.skip = Skip(reason, line, path)
 
 
-@dataclass(frozen=True)
+@record
 class _User:
     name: str
     step: Step | None

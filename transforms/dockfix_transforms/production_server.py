@@ -6,7 +6,6 @@ import json
 import posixpath
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from dockfix.build.layout import removals
@@ -14,6 +13,7 @@ from dockfix.build.manifests import origin_of
 from dockfix.build.model import Build, Stage, Step
 from dockfix.build.scripts import argv_of
 from dockfix.project.application import Application
+from dockfix.records import record
 from dockfix.syntax.edit import Edit, insert
 from dockfix.syntax.patterns import pattern
 from dockfix.transform import Fix, Phase, Safety, Skip, transform
@@ -34,7 +34,7 @@ class _Obstacle(Exception):
         self.skip = Skip(reason, line, path)
 
 
-@dataclass(frozen=True)
+@record
 class _Server:
     """What the container is to run: ``folder`` is where the module imports from, in the image."""
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from dockfix.build.copies import Copy
 from dockfix.build.layout import blank_above, block_start, removals
 from dockfix.build.manifests import Manifest, Unknown, manifests_of, origin_of
 from dockfix.build.model import Build, Stage, Step
+from dockfix.records import record
 from dockfix.syntax.edit import Edit, apply_edits, insert
 from dockfix.syntax.patterns import pattern
 from dockfix.syntax.shell import Command
@@ -43,7 +43,7 @@ _PIP: Final = pattern(r"(?:.*/)?(?:pip[\d.]*|python[\d.]*|uv|poetry|pipenv|pdm|n
 _HARMLESS: Final = pattern(r"(?:-m pip )?(?:config|cache|--version|list|check|freeze|self|env)\b")
 
 
-@dataclass(frozen=True)
+@record
 class _Move:
     """The COPY to move, the step that it goes behind, and what the installs read of it.
 

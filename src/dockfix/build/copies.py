@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import posixpath
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from dockfix.build.expand import expand_word, split_words
+from dockfix.records import record
 from dockfix.syntax.patterns import pattern
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ _JSON_STRING: Final = pattern(r'"(?:[^"\\]|\\.)*"')
 _WILDCARD: Final = pattern(r"[*?\[]")
 
 
-@dataclass(frozen=True)
+@record
 class Source:
     """One source of a COPY: ``value`` expanded (None if unknown), ``start``/``end`` file offsets of the word."""
 
@@ -31,7 +31,7 @@ class Source:
     end: int
 
 
-@dataclass(frozen=True)
+@record
 class Copy:
     """A COPY or ADD.
 

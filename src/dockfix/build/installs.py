@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import posixpath
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from dockfix.build.managers import PIP, PIP_PROGRAM, PREFIXES, PROGRAMS, PYTHON_MODULES, PYTHON_PROGRAM, Manager
 from dockfix.build.scripts import inner_script
+from dockfix.records import record
 from dockfix.syntax.patterns import pattern
 from dockfix.syntax.shell import Command, Script, Word
 
@@ -28,7 +28,7 @@ _ARCHIVES: Final = (".whl", ".tar.gz", ".tgz", ".zip", ".tar.bz2", ".deb", ".rpm
 _NO_PROJECT: Final = frozenset({"--no-root", "--only-root", "--no-self", "--no-install-project", "--no-directory"})
 
 
-@dataclass(frozen=True)
+@record
 class Install:
     """One command that installs packages.
 
@@ -62,7 +62,7 @@ class Install:
     """The ``-r`` files only, as written."""
     constraints: tuple[str, ...] = ()
     """The ``-c`` files only, as written."""
-    unsure: tuple[str, ...] = field(default=())
+    unsure: tuple[str, ...] = ()
     """Reasons for which the reading is not complete (an expansion in an operand, an unknown option)."""
 
 
@@ -254,19 +254,19 @@ def _base(word: Word) -> str:
     return match.group(1) if match else ""
 
 
-@dataclass
 class _Reading:
     """What the words behind a manager's name say, put together word by word."""
 
-    action: str
-    verb: Word
-    packages: list[str | None] = field(default_factory=list)
-    seen: list[str] = field(default_factory=list)
-    requirements: list[str] = field(default_factory=list)
-    constraints: list[str] = field(default_factory=list)
-    directories: list[str | None] = field(default_factory=list)
-    unsure: list[str] = field(default_factory=list)
-    editable: bool = False
+    def __init__(self, action: str, verb: Word) -> None:
+        self.action = action
+        self.verb = verb
+        self.packages: list[str | None] = []
+        self.seen: list[str] = []
+        self.requirements: list[str] = []
+        self.constraints: list[str] = []
+        self.directories: list[str | None] = []
+        self.unsure: list[str] = []
+        self.editable = False
 
     @property
     def options(self) -> frozenset[str]:

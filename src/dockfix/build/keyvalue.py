@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
+from dockfix.records import record
 from dockfix.syntax.dockerfile import Instruction
 
 _BLANK: Final = " \t\v\f\r\n"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Pair:
     """One ``name=value``. ``raw`` is the logical text of the value, quotes and variables as written.
 

@@ -6,15 +6,16 @@ The option tables follow each program's own ``--help``; an option that is in nei
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
+
+from dockfix.records import record
 
 
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-@dataclass(frozen=True)
+@record
 class Manager:
     """One package manager.
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 from dockfix.build.copies import Copy
 from dockfix.build.installs import Install
 from dockfix.project.context import Context
+from dockfix.records import record
 from dockfix.syntax.patterns import pattern
 
 # Managers whose installs need nothing but their manifests, and the files that they read where they exist.
@@ -35,7 +35,7 @@ class Unknown(Exception):
     """Why the files that an install reads cannot be told; the message is for the user."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Manifest:
     """A file of the build context, relative to its root, and the path of the image where an install reads it."""
 

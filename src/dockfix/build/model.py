@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Set
-from dataclasses import dataclass, field
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from dockfix.records import record
 from dockfix.syntax.dockerfile import Dockerfile, Instruction
 from dockfix.syntax.image import ImageReference
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from dockfix.syntax.shell import Script
 
 
-@dataclass(frozen=True)
+@record
 class Step:
     """One instruction and the state of the build *before* it.
 
@@ -73,7 +74,7 @@ class Step:
         return copy_of(self)
 
 
-@dataclass(frozen=True)
+@record
 class Stage:
     """One FROM and the steps up to the next one. ``steps[0]`` is FROM itself."""
 
@@ -99,7 +100,7 @@ class Stage:
         return next((step for step in reversed(self.steps) if step.keyword == keyword), None)
 
 
-@dataclass(frozen=True)
+@record
 class Build:
     """One Dockerfile, its build context and the files that go with it. Everything that a transform may read."""
 
@@ -108,7 +109,7 @@ class Build:
     dockerfile: Dockerfile
     stages: tuple[Stage, ...]
     project: Project
-    options: Mapping[str, object] = field(default_factory=dict)
+    options: Mapping[str, object] = MappingProxyType({})
     """The running transform's options."""
 
     @property

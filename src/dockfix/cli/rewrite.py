@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 import click
 
 from dockfix import changes
 from dockfix.chain import Failure
+from dockfix.records import replace
 from dockfix.report import text
 from dockfix.session import Outcome, Request, find_repositories, run_all, run_one
 from dockfix.syntax.edit import encode

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from dockfix.project.files import Files
+from dockfix.records import record, replace
 from dockfix.syntax.patterns import pattern
 
 Framework = Literal["flask", "django", "fastapi", "starlette", "quart"]
 
 
-@dataclass(frozen=True)
+@record
 class Run:
     """A call that starts the development server: ``app.run(...)``, ``uvicorn.run(...)``, ``socketio.run(...)``.
 
@@ -37,7 +37,7 @@ class Run:
     others: tuple[tuple[int, str], ...]
 
 
-@dataclass(frozen=True)
+@record
 class State:
     """A place where the application keeps state in its process, so that several workers would differ."""
 
@@ -46,7 +46,7 @@ class State:
     what: str
 
 
-@dataclass(frozen=True)
+@record
 class Route:
     """A route known from the code, with the HTTP methods that it takes."""
 
@@ -55,7 +55,7 @@ class Route:
     line: int
 
 
-@dataclass(frozen=True)
+@record
 class Application:
     """One application object, or one factory.
 

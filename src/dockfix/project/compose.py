@@ -5,14 +5,14 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from dockfix.project.files import Files
 from dockfix.project.invocations import candidates, default_of, inside
+from dockfix.records import record
 from dockfix.syntax.compose import Value, read_yaml
 
 
-@dataclass(frozen=True)
+@record
 class Mount:
     """A volume of a service: ``source`` None for an anonymous one; ``bind`` when it is a host path."""
 
@@ -22,7 +22,7 @@ class Mount:
     read_only: bool
 
 
-@dataclass(frozen=True)
+@record
 class Service:
     """A service with ``build:``. ``context`` is repository-relative. ``line`` counts from 1 in ``path``.
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
 from dockfix.project.files import Files
 from dockfix.project.invocations import Invocation, invocations
+from dockfix.records import record
 from dockfix.syntax.dockerignore import IgnoreFile, PatternError, compile_pattern, read_dockerignore
 from dockfix.syntax.patterns import pattern
 
@@ -20,7 +20,7 @@ _BUILD_FILE: Final = pattern(
 )
 
 
-@dataclass(frozen=True)
+@record
 class Context:
     """``root`` is repository-relative ("" for the repository itself). ``evidence`` says how it was found.
 

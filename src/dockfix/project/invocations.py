@@ -7,11 +7,11 @@ import posixpath
 import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final
 from weakref import WeakKeyDictionary
 
 from dockfix.project.files import Files
+from dockfix.records import record
 from dockfix.syntax.compose import Value, read_yaml
 from dockfix.syntax.patterns import pattern
 
@@ -45,7 +45,7 @@ _HCL_TARGET: Final = pattern(r'\btarget\s+"[^"]*"\s*\{([^{}]*(?:\{[^{}]*\}[^{}]*
 _HCL_FIELD: Final = pattern(r'^\s*"?(context|dockerfile)"?\s*=\s*"([^"\n]*)"', re.MULTILINE)
 
 
-@dataclass(frozen=True)
+@record
 class Invocation:
     """A statement in *path*, on *line*, that builds *dockerfile* with *context* (both relative to the repository)."""
 
@@ -55,7 +55,7 @@ class Invocation:
     context: str
 
 
-@dataclass(frozen=True)
+@record
 class _Statement:
     """As written: paths relative to a working directory that is one of ``bases``. No ``dockerfile``: the default."""
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from dockfix.project.files import Files
+from dockfix.records import record
 
 if TYPE_CHECKING:
     from dockfix.project.application import Application
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from dockfix.project.context import Context
 
 
-@dataclass(frozen=True)
+@record
 class Project:
     """The repository as one Dockerfile sees it; everything is computed when asked for."""
 

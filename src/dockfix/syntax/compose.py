@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
+
+from dockfix.records import record
 
 if TYPE_CHECKING:
     from yaml.nodes import MappingNode, Node
@@ -18,7 +19,7 @@ Value = str | None | tuple["Value", ...] | Mapping[str, "Value"]
 """Scalars stay as they are written (None for null), sequences are tuples."""
 
 
-@dataclass(frozen=True)
+@record
 class Entry:
     """Where ``key: value`` of a mapping stands: the key's line (from 1) and column, and the span of the value.
 
@@ -33,7 +34,7 @@ class Entry:
     flow: bool
 
 
-@dataclass(frozen=True)
+@record
 class Document:
     """The first document of a YAML file."""
 

@@ -13,10 +13,12 @@ from __future__ import annotations
 import json
 import re
 from bisect import bisect_right
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from functools import cached_property
+from types import MappingProxyType
 from typing import Final
 
+from dockfix.records import record
 from dockfix.syntax.patterns import pattern
 
 KEYWORDS: Final = frozenset(
@@ -59,7 +61,7 @@ class DockerfileSyntaxError(ValueError):
         self.message = message
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Logical:
     """Text that was put together from pieces of the file, with the way back to their offsets.
 
@@ -97,7 +99,7 @@ class Logical:
         return Logical(self.text[start:end], tuple(pieces))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Node:
     """A run of whole lines: ``text[start:end]``, line ending included. ``line`` and ``end_line`` count from 1."""
 
@@ -107,7 +109,7 @@ class Node:
     end_line: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Directive(Node):
     """A parser directive at the top of the file, such as ``# syntax=docker/dockerfile:1``."""
 
@@ -115,17 +117,17 @@ class Directive(Node):
     value: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Comment(Node):
     """A comment line outside of an instruction."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Blank(Node):
     """A line of white space outside of an instruction."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Flag:
     """A flag such as ``--from=builder``; ``start`` and ``end`` are file offsets. ``value`` is None without ``=``."""
 
@@ -135,7 +137,7 @@ class Flag:
     end: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Heredoc:
     """A here-document of RUN, COPY or ADD. ``text[start:end]`` of the file is its body, without the terminator."""
 
@@ -147,7 +149,7 @@ class Heredoc:
     body: str
 
 
-@dataclass(frozen=True)
+@record
 class Instruction(Node):
     """One instruction. ``keyword`` is in upper case; ``keyword_text`` as it stands in the file.
 
@@ -199,14 +201,14 @@ def json_strings(text: str) -> tuple[str, ...] | None:
     return None
 
 
-@dataclass(frozen=True)
+@record
 class Dockerfile:
     """A parsed file: ``"".join(text[n.start:n.end] for n in nodes)`` is ``text`` (behind a byte order mark)."""
 
     text: str
     nodes: tuple[Node, ...]
     escape: str = "\\"
-    directives: dict[str, str] = field(default_factory=dict)
+    directives: Mapping[str, str] = MappingProxyType({})
 
     @cached_property
     def instructions(self) -> tuple[Instruction, ...]:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import posixpath
 import re
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Final
 
+from dockfix.records import record
 from dockfix.syntax.patterns import pattern
 
 _SPECIAL: Final = pattern(r"[*?\[\]\\]")
@@ -22,7 +22,7 @@ class PatternError(ValueError):
     """A pattern that Docker does not accept; the build fails on it."""
 
 
-@dataclass(frozen=True)
+@record
 class Line:
     """One line, ``text[start:end]`` of the file without its line ending.
 
@@ -51,7 +51,7 @@ class Line:
         return self.pattern is not None and self.expression is None
 
 
-@dataclass(frozen=True)
+@record
 class IgnoreFile:
     """A .dockerignore file: its text and the lines that tile it."""
 

@@ -7,7 +7,8 @@ survives ``encode(decode(data))`` unchanged, and offsets are offsets into that `
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from dockfix.records import record
 
 
 def decode(data: bytes) -> str:
@@ -24,7 +25,7 @@ class OverlapError(ValueError):
     """Two edits touch the same text, so their result would depend on their order."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@record
 class Edit:
     """Replace ``text[start:end]`` by *replacement*. An insertion has ``start == end``."""
 
@@ -32,9 +33,13 @@ class Edit:
     end: int
     replacement: str
 
-    def __post_init__(self) -> None:
-        if not 0 <= self.start <= self.end:
-            raise ValueError(f"not a span: {self.start}..{self.end}")
+    def __init__(self, start: int, end: int, replacement: str) -> None:
+        if not 0 <= start <= end:
+            raise ValueError(f"not a span: {start}..{end}")
+        vars(self).update(start=start, end=end, replacement=replacement)
+
+    def __lt__(self, other: Edit) -> bool:
+        return (self.start, self.end, self.replacement) < (other.start, other.end, other.replacement)
 
 
 def insert(at: int, text: str) -> Edit:
@@ -68,7 +73,7 @@ def apply_edits(text: str, edits: Iterable[Edit]) -> str:
 
 def overlaps(edits: Iterable[Edit], others: Iterable[Edit]) -> bool:
     """Return whether an edit of one set touches an edit of the other, or inserts at the same place."""
-    mine = sorted(edits)
+    mine = list(edits)
     for other in others:
         for edit in mine:
             if edit.start == other.start or (edit.start < other.end and other.start < edit.end):

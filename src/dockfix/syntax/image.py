@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
+from dockfix.records import record
 from dockfix.syntax.patterns import pattern
 
 _TAG: Final = pattern(r"[\w][\w.-]{0,127}\Z", re.ASCII)
@@ -14,7 +14,7 @@ _PATH: Final = pattern(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?
 _REGISTRY: Final = pattern(r"(?:[A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\])(?::\d+)?\Z")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ImageReference:
     """A parsed reference. ``repository`` is without the registry and without ``library/``."""
 

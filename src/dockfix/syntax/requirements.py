@@ -9,9 +9,9 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final, Literal
 
+from dockfix.records import record
 from dockfix.syntax.edit import Edit
 from dockfix.syntax.patterns import pattern
 
@@ -36,7 +36,7 @@ _COMMIT: Final = pattern(r"@[0-9a-f]{40}\b")
 _ARCHIVE: Final = (".whl", ".tar.gz", ".zip", ".tar.bz2", ".tgz")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Line:
     """One logical line: ``text[start:end]``, continuation lines and the line ending included.
 

@@ -8,9 +8,9 @@ left alone.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
+from dockfix.records import record
 from dockfix.syntax.dockerfile import Logical
 from dockfix.syntax.patterns import pattern
 
@@ -54,7 +54,7 @@ class ShellError(ValueError):
     """The text is no shell that this reader is sure about; the message says why."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Word:
     """A shell word. ``start``/``end``: offsets in the *logical* text that was read; ``raw``: the text between.
 
@@ -69,7 +69,7 @@ class Word:
     quoted: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Redirect:
     """``2>&1``, ``> file``, ``<<EOF``: ``operator`` without the file descriptor, ``target`` the word behind it."""
 
@@ -79,7 +79,7 @@ class Redirect:
     target: Word
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Command:
     """One simple command: assignments, words, redirections.
 
@@ -112,7 +112,7 @@ class Command:
         return self.words[0].value if self.words else None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Script:
     """What was read. ``source`` maps logical offsets back to the file (``source.raw_span(word.start, word.end)``).
 
