@@ -72,10 +72,10 @@ def _fields(self: Any) -> tuple[object, ...]:
     return tuple([getattr(self, name) for name in self.__match_args__])
 
 
-def _equal(self: object, other: object) -> bool:
+def _equal(self: object, other: object) -> Any:
     if type(other) is not type(self):
         return NotImplemented
-    return self is other or bool(_fields(self) == _fields(other))
+    return self is other or _fields(self) == _fields(other)
 
 
 def _hash(self: object) -> int:

@@ -53,7 +53,7 @@ def find_repositories(paths: Iterable[str]) -> tuple[list[Repository], list[Fail
     for path in paths:
         if os.path.isdir(path):
             try:
-                names = [os.fspath(name) for name in find_dockerfiles(path)]
+                names = find_dockerfiles(path)
             except OSError as error:
                 failures.append(Failure(path, 0, f"cannot be read: {error.strerror}"))
                 continue

@@ -113,4 +113,4 @@ def test_ignored_dockerfiles_are_not_found(tmp_path: Path) -> None:
     subprocess.run(["git", "init", "-q", tmp_path], check=True)
     (tmp_path / ".gitignore").write_text("build/\n")
     assert git_ignored(tmp_path, ["Dockerfile", "build/Dockerfile"]) == {"build/Dockerfile"}
-    assert find_dockerfiles(tmp_path) == [tmp_path / "Dockerfile", tmp_path / "a/web.Dockerfile"]
+    assert find_dockerfiles(tmp_path) == [str(tmp_path / "Dockerfile"), str(tmp_path / "a/web.Dockerfile")]

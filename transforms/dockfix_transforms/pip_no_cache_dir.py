@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from functools import cache
-from importlib.resources import files
 from itertools import pairwise
 from posixpath import basename, normpath
 from typing import Any, Final
@@ -15,6 +13,7 @@ from dockfix.build.model import Build, Step
 from dockfix.syntax.edit import Edit, delete, insert
 from dockfix.syntax.patterns import pattern
 from dockfix.transform import Fix, Phase, Safety, Skip, transform
+from dockfix_transforms._knowledge import table
 
 _OFF: Final = frozenset({"", "0", "false", "no", "off", "f", "n"})
 _REMOVES: Final = pattern(
@@ -57,11 +56,10 @@ def pip_no_cache_dir(build: Build) -> Iterator[Fix | Skip]:
             yield from _step(build, step, mount, step.stage in shipped)
 
 
-@cache
-def _table() -> Mapping[str, Mapping[str, Any]]:
-    import tomllib
-
-    return tomllib.loads((files(__package__) / "knowledge" / "package_managers.toml").read_text("utf-8"))
+def _pip_cache() -> str:
+    folder = table("package_managers")["pip"]["cache"][0]
+    assert isinstance(folder, str)
+    return folder
 
 
 def _shipped(build: Build) -> frozenset[int]:
@@ -78,7 +76,7 @@ def _step(build: Build, step: Step, mount: bool, shipped: bool) -> Iterator[Fix 
     edits: list[Edit] = []
     names: list[str] = []
     for install in step.installs:
-        rule = _table().get(install.manager)
+        rule = table("package_managers").get(install.manager)
         if rule is None or _off(step, rule):
             continue
         if _mounted(step, rule):
@@ -104,7 +102,7 @@ def _step(build: Build, step: Step, mount: bool, shipped: bool) -> Iterator[Fix 
             names.append(str(rule.get("option") or rule["clean"]))
     if mount and "a cache mount" in names:
         at = step.instruction.keyword_start + len(step.instruction.keyword_text)
-        edits = [*edits, insert(at, f" --mount=type=cache,target={_table()['pip']['cache'][0]}")]
+        edits = [*edits, insert(at, f" --mount=type=cache,target={_pip_cache()}")]
     if edits:
         title = f"add {', '.join(dict.fromkeys(names))}"
         yield Fix(title, {build.path: tuple(sorted(edits))}, step.line)

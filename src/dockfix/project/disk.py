@@ -7,7 +7,6 @@ import re
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
-from pathlib import Path
 from typing import Final
 
 from dockfix.project.files import Files
@@ -163,12 +162,12 @@ def is_dockerfile_name(name: str) -> bool:
     return _DOCKERFILE.match(name) is not None and _NO_DOCKERFILE.search(name) is None
 
 
-def find_dockerfiles(folder: str | os.PathLike[str]) -> list[Path]:
+def find_dockerfiles(folder: str | os.PathLike[str]) -> list[str]:
     """Return the Dockerfiles below *folder*, sorted, without what git ignores and without pruned folders."""
     root = os.path.abspath(os.fsdecode(folder))
     found = sorted(path for path in _walk(root) if is_dockerfile_name(path.rpartition("/")[2]))
     ignored = git_ignored(root, found)
-    return [Path(root, path) for path in found if path not in ignored]
+    return [os.path.join(root, path) for path in found if path not in ignored]
 
 
 def _walk(root: str) -> Iterator[str]:

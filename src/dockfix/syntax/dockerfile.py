@@ -10,7 +10,6 @@ instruction has a *logical* text with a mapping back to offsets in the file. Rea
 
 from __future__ import annotations
 
-import json
 import re
 from bisect import bisect_right
 from collections.abc import Mapping
@@ -193,6 +192,8 @@ def json_strings(text: str) -> tuple[str, ...] | None:
     if not text.startswith("["):
         return None
     try:
+        import json
+
         value = json.loads(text)
     except (ValueError, RecursionError):
         return None
