@@ -1,0 +1,687 @@
+"""Edits of a YAML file that leave everything else as it is: comments, anchors, quotes, order, line ends, indentation.
+
+Each function returns edits of the text as given, or None where it cannot be done safely: several documents, a place
+that an alias shares, tagged or folded text, a layout that is not plain. Before edits are returned, the text that they
+make is read again and must say exactly what was said before but for the one change.
+
+A path is a sequence of keys (``str``) and positions in sequences (``int``) from the top: ``("services", "web")``.
+New values are ``str``, ``int``, ``bool``, None (null), a mapping, a list (written as a block) or a tuple (written in
+brackets, its strings in double quotes).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Final
+
+from dockfix.syntax.edit import Edit, OverlapError, apply_edits, insert
+from dockfix.syntax.patterns import pattern
+
+if TYPE_CHECKING:
+    from yaml._yaml import Mark as CMark
+    from yaml.error import Mark
+    from yaml.events import Event
+    from yaml.resolver import Resolver
+
+MAX_SIZE: Final = 400_000
+_MAX_DEPTH: Final = 60
+
+New = str | int | bool | None | Mapping[str, "New"] | list["New"] | tuple["New", ...]
+Path = Sequence[str | int]
+_Data = tuple[object, ...]
+"""What a node says, for comparison: positions, quotes and comments left out."""
+
+_TAG: Final = "tag:yaml.org,2002:"
+_REST: Final = pattern(r"[ \t]*(?:[ \t]#[^\n]*)?(?:\r?\n|\Z)")
+_COMMENT: Final = pattern(r"([ ]*)#[^\n]*(?:\n|\Z)")
+_PLAIN: Final = pattern(r"[A-Za-z0-9_./$*-][^\n\r\t\x00-\x1f\"'`]*\Z")
+_TRUTH: Final = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null", "none", "~"})
+
+
+@dataclass(frozen=True)
+class Node:
+    """A node of the document. ``start``/``end`` are offsets in the text, of block collections up to what follows."""
+
+    start: int
+    end: int
+    column: int
+    anchor: str | None
+    tag: str | None
+    """An explicit tag."""
+
+
+@dataclass(frozen=True)
+class Scalar(Node):
+    """``resolved`` is the tag that the text has, explicit or not. ``style``: "" plain, a quote, ``|`` or ``>``."""
+
+    value: str
+    resolved: str
+    style: str
+
+    @property
+    def null(self) -> bool:
+        """Whether there is nothing at its place."""
+        return self.start == self.end and not self.style
+
+
+@dataclass(frozen=True)
+class Alias(Node):
+    """``*name``."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Items(Node):
+    """A sequence; ``flow`` in brackets."""
+
+    flow: bool
+    items: tuple[Node, ...]
+
+
+@dataclass(frozen=True)
+class Keys(Node):
+    """A mapping, its entries in order, merges (``<<``) included; ``flow`` in braces."""
+
+    flow: bool
+    entries: tuple[tuple[Node, Node], ...]
+
+    def find(self, key: str) -> int | None:
+        """Return the position of the entry with this key."""
+        return next((at for at, (name, _) in enumerate(self.entries) if _is_key(name, key)), None)
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A file that holds one document."""
+
+    root: Node
+    anchors: Mapping[str, Node] = field(default_factory=dict)
+    aliases: frozenset[str] = frozenset()
+    """The anchors that something refers to."""
+
+    def at(self, path: Path) -> Node | None:
+        """Return the node at *path*; None where there is none or an alias or merge brings it."""
+        found: Node | None = self.root
+        for step in path:
+            if isinstance(found, Keys) and isinstance(step, str):
+                at = found.find(step)
+                found = found.entries[at][1] if at is not None else None
+            elif isinstance(found, Items) and isinstance(step, int):
+                found = found.items[step] if 0 <= step < len(found.items) else None
+            else:
+                return None
+        return found
+
+    def merged(self, mapping: Keys) -> frozenset[str] | None:
+        """Return the keys that merges bring to *mapping*, None where that is not known."""
+        names: set[str] = set()
+        for key, value in mapping.entries:
+            if not _is_key(key, "<<"):
+                continue
+            for one in value.items if isinstance(value, Items) else (value,):
+                source = self.anchors.get(one.name) if isinstance(one, Alias) else one
+                if not isinstance(source, Keys):
+                    return None
+                names |= {name.value for name, _ in source.entries if isinstance(name, Scalar) and name.value != "<<"}
+                if any(_is_key(name, "<<") for name, _ in source.entries):
+                    return None
+        return frozenset(names)
+
+
+class Editing:
+    """Several changes of one text, one after another; ``text`` is the text so far."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._size = len(text)
+        self._pieces: list[tuple[int, int] | str] = [(0, len(text))]
+
+    def apply(self, edits: Sequence[Edit] | None) -> bool:
+        """Make *edits*, which are of ``text``; return False, and change nothing, where they are None."""
+        if edits is None:
+            return False
+        self.text = apply_edits(self.text, edits)
+        for edit in sorted(edits, key=lambda edit: (edit.start, edit.end), reverse=True):
+            head, rest = _cut(self._pieces, edit.start)
+            _, tail = _cut(rest, edit.end - edit.start)
+            self._pieces = [*head, *([edit.replacement] if edit.replacement else []), *tail]
+        return True
+
+    def edits(self) -> list[Edit]:
+        """Return all changes as edits of the first text."""
+        found: list[Edit] = []
+        position, added = 0, ""
+        for piece in [*self._pieces, (self._size, self._size)]:
+            if isinstance(piece, str):
+                added += piece
+                continue
+            if added or piece[0] > position:
+                found.append(Edit(position, piece[0], added))
+            position, added = piece[1], ""
+        return found
+
+
+def _cut(
+    pieces: list[tuple[int, int] | str], at: int
+) -> tuple[list[tuple[int, int] | str], list[tuple[int, int] | str]]:
+    for number, piece in enumerate(pieces):
+        size = len(piece) if isinstance(piece, str) else piece[1] - piece[0]
+        if at < size:
+            if not at:
+                return pieces[:number], pieces[number:]
+            if isinstance(piece, str):
+                return [*pieces[:number], piece[:at]], [piece[at:], *pieces[number + 1 :]]
+            middle = piece[0] + at
+            return [*pieces[:number], (piece[0], middle)], [(middle, piece[1]), *pieces[number + 1 :]]
+        at -= size
+    return pieces, []
+
+
+@lru_cache(maxsize=32)
+def read_tree(text: str) -> Tree | None:
+    """Return the nodes of the one document that *text* holds; None where it cannot be read or there are several."""
+    if len(text) > MAX_SIZE:
+        return None
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    offset = 1 if text.startswith("\ufeff") else 0
+    try:
+        return _Builder(yaml.parse(text[offset:], Loader=loader), offset).tree()
+    except (yaml.YAMLError, _Unclear, StopIteration, UnicodeError, ValueError):
+        return None
+
+
+class _Unclear(Exception):
+    """The file is not of the plain sort that is edited."""
+
+
+class _Builder:
+    def __init__(self, events: Iterator[Event], offset: int) -> None:
+        self.events = events
+        self.offset = offset
+        self.anchors: dict[str, Node] = {}
+        self.aliases: set[str] = set()
+
+    def tree(self) -> Tree:
+        from yaml.events import DocumentStartEvent, StreamEndEvent
+
+        next(self.events)  # the start of the stream
+        if not isinstance(next(self.events), DocumentStartEvent):
+            raise _Unclear
+        root = self.node(next(self.events), 0)
+        next(self.events)  # the end of the document
+        if not isinstance(next(self.events), StreamEndEvent):
+            raise _Unclear
+        return Tree(root, self.anchors, frozenset(self.aliases))
+
+    def node(self, event: Event, depth: int) -> Node:
+        from yaml.events import AliasEvent, MappingStartEvent, ScalarEvent, SequenceStartEvent
+
+        if depth > _MAX_DEPTH:
+            raise _Unclear
+        start, column = _mark(event.start_mark, self.offset)
+        end, _ = _mark(event.end_mark, self.offset)
+        made: Node
+        if isinstance(event, AliasEvent):
+            self.aliases.add(str(event.anchor))
+            return Alias(start, end, column, None, None, str(event.anchor))
+        anchor = getattr(event, "anchor", None)
+        if anchor is not None and anchor in self.anchors:
+            raise _Unclear  # an alias would mean one of two
+        tag = getattr(event, "tag", None)
+        if isinstance(event, ScalarEvent):
+            style = event.style or ""
+            resolved = tag or _resolved(event.value, plain=not style)
+            made = Scalar(start, end, column, anchor, tag, event.value, resolved, style)
+        elif isinstance(event, SequenceStartEvent):
+            items, end = self.items(depth)
+            made = Items(start, end, column, anchor, tag, bool(event.flow_style), tuple(items))
+        elif isinstance(event, MappingStartEvent):
+            items, end = self.items(depth)
+            made = Keys(
+                start,
+                end,
+                column,
+                anchor,
+                tag,
+                bool(event.flow_style),
+                tuple(zip(items[::2], items[1::2], strict=True)),
+            )
+            names = [key.value for key, _ in made.entries if isinstance(key, Scalar)]
+            if len(set(names)) < len(names):
+                raise _Unclear
+        else:
+            raise _Unclear
+        if anchor is not None:
+            self.anchors[anchor] = made
+        return made
+
+    def items(self, depth: int) -> tuple[list[Node], int]:
+        from yaml.events import MappingEndEvent, SequenceEndEvent
+
+        found: list[Node] = []
+        for event in self.events:
+            if isinstance(event, (MappingEndEvent, SequenceEndEvent)):
+                return found, _mark(event.end_mark, self.offset)[0]
+            found.append(self.node(event, depth + 1))
+        raise _Unclear
+
+
+def _mark(mark: Mark | CMark | None, offset: int) -> tuple[int, int]:
+    """Return the offset and column of a mark, which every event of a file has."""
+    if mark is None:
+        raise _Unclear
+    return mark.index + offset, mark.column
+
+
+@cache
+def _resolver() -> Resolver:
+    from yaml.resolver import Resolver
+
+    return Resolver()
+
+
+def _resolved(value: str, *, plain: bool) -> str:
+    from yaml.nodes import ScalarNode
+
+    return str(_resolver().resolve(ScalarNode, value, (plain, not plain)))  # type: ignore[no-untyped-call]
+
+
+def add_key(text: str, path: Path, key: str, value: New, *, after: Sequence[str] = ()) -> list[Edit] | None:
+    """Add ``key: value`` to the mapping at *path* (or to nothing at all there, ``name:``), None where it is there.
+
+    It goes behind the last entry, or behind the last of those named *after* that there are.
+    """
+    tree = read_tree(text)
+    node = _editable(tree, path)
+    if tree is None or node is None:
+        return None
+    pair = (("s", f"{_TAG}str", key), _data_of(value))
+    if isinstance(node, Scalar) and path:
+        parent, name = tree.at(path[:-1]), path[-1]
+        if not node.null or not isinstance(parent, Keys) or parent.flow or not isinstance(name, str):
+            return None
+        layout = _Layout(text, tree, path[:-1])
+        lines = layout.entry(key, value, parent.column + layout.step)
+        edits = _below(text, node.end, parent.column + 1, lines)
+        return _checked(text, edits, _replaced(_data(tree.root), path, ("m", None, None, pair)))
+    if not isinstance(node, Keys) or not (node.entries or node.flow):
+        return None
+    merged = tree.merged(node)
+    if merged is None or key in merged or node.find(key) is not None:
+        return None
+    layout = _Layout(text, tree, path)
+    number = max((at for name in after if (at := node.find(name)) is not None), default=len(node.entries) - 1)
+    if node.flow:
+        number = len(node.entries) - 1
+        last = node.entries[-1] if node.entries else None
+        added = f"{layout.flow_key(key, node)}: {layout.flow(value, '')}"
+        edits = _into_flow(text, node, last and last[0], last and last[1], added)
+    else:
+        end = number == len(node.entries) - 1
+        lines = layout.entry(key, value, node.column, _common_style(node))
+        edits = _below(text, _content_end(text, node.entries[number]), node.column + (not end), lines)
+    pairs = [(_data(name), _data(item)) for name, item in node.entries]
+    expected = ("m", node.anchor, node.tag, *pairs[: number + 1], pair, *pairs[number + 1 :])
+    return _checked(text, edits, _replaced(_data(tree.root), path, expected))
+
+
+def add_item(text: str, path: Path, value: New) -> list[Edit] | None:
+    """Add *value* at the end of the sequence at *path*."""
+    tree = read_tree(text)
+    node = _editable(tree, path)
+    if tree is None or not isinstance(node, Items) or not (node.items or node.flow):
+        return None
+    layout = _Layout(text, tree, path[:-1])
+    style = node.items[-1].style if node.items and isinstance(node.items[-1], Scalar) else ""
+    if node.flow:
+        last = node.items[-1] if node.items else None
+        edits = _into_flow(text, node, last, last, layout.flow(value, style))
+    else:
+        lines = layout.item(value, node.column, style)
+        edits = _below(text, _content_end(text, (node.items[-1],)), node.column, lines)
+    expected = ("l", node.anchor, node.tag, *(_data(item) for item in node.items), _data_of(value))
+    return _checked(text, edits, _replaced(_data(tree.root), path, expected))
+
+
+def replace_scalar(text: str, path: Path, value: str) -> list[Edit] | None:
+    """Replace the scalar at *path* by the string *value*, in the quotes that it has."""
+    tree = read_tree(text)
+    node = _editable(tree, path)
+    if tree is None or not path or not isinstance(node, Scalar) or node.anchor or node.tag or node.style in ("|", ">"):
+        return None
+    before = text[node.start : node.end]
+    if "\n" in before:
+        return None
+    parent = tree.at(path[:-1])
+    after = scalar_text(value, flow=isinstance(parent, (Keys, Items)) and parent.flow, style=node.style)
+    if after is None:
+        return None
+    if node.null:
+        edits = [insert(node.start, f" {after}")]
+    else:
+        head = _common(before, after)
+        tail = min(_common(before[::-1], after[::-1]), len(before) - head, len(after) - head)
+        edits = [Edit(node.start + head, node.end - tail, after[head : len(after) - tail])] if before != after else []
+    return _checked(text, edits, _replaced(_data(tree.root), path, ("s", f"{_TAG}str", value)))
+
+
+def remove_key(text: str, path: Path) -> list[Edit] | None:
+    """Remove the entry at *path* from a mapping in block style, with the lines that it alone has.
+
+    Comments above it stay. Empty lines behind it go where there is nothing or an empty line above.
+    """
+    tree = read_tree(text)
+    if tree is None or not path or not isinstance(name := path[-1], str):
+        return None
+    node = _editable(tree, path[:-1])
+    number = node.find(name) if isinstance(node, Keys) else None
+    if not isinstance(node, Keys) or number is None or node.flow or len(node.entries) < 2:
+        return None
+    key, value = node.entries[number]
+    if any(one.anchor in tree.aliases for one in _walk(value)):
+        return None
+    start = text.rfind("\n", 0, key.start) + 1
+    start += text.startswith("\ufeff") and not start
+    rest = _REST.match(text, _content_end(text, (key, value)))
+    if text[start : key.start].strip() or rest is None:
+        return None
+    end = rest.end()
+    above = text[:start].removeprefix("\ufeff").splitlines()
+    if not above or not above[-1].strip():
+        empty = re.compile(r"(?:[ \t]*\r?\n)*").match(text, end)
+        end = empty.end() if empty else end
+    if end == len(text) and not text.endswith("\n"):  # the line end in front of it goes instead
+        start -= 2 if text.endswith("\r\n", 0, start) else 1
+    pairs = [(_data(name), _data(item)) for name, item in node.entries]
+    expected = ("m", node.anchor, node.tag, *pairs[:number], *pairs[number + 1 :])
+    return _checked(text, [Edit(start, end, "")], _replaced(_data(tree.root), path[:-1], expected))
+
+
+def items_to_keys(text: str, path: Path, values: Mapping[str, Mapping[str, New]]) -> list[Edit] | None:
+    """Turn the sequence of strings at *path* into a mapping whose keys they are, with the value that each has.
+
+    That is the long form of ``depends_on``. Comments stay beside their item. Every item needs a value.
+    """
+    tree = read_tree(text)
+    node = _editable(tree, path)
+    parent = tree.at(path[:-1]) if tree and path else None
+    if tree is None or not isinstance(node, Items) or not isinstance(parent, Keys) or parent.flow or node.tag:
+        return None
+    names = [item.value for item in node.items if isinstance(item, Scalar) and not item.anchor and not item.tag]
+    if not names or len(names) < len(node.items) or len(set(names)) < len(names) or set(names) - set(values):
+        return None
+    layout = _Layout(text, tree, path[:-1])
+    column = parent.column + layout.step
+    edits: list[Edit] = []
+    if node.flow:
+        rest = _REST.match(text, node.end)
+        if "\n" in text[node.start : node.end] or "#" in text[node.start : node.end] or rest is None:
+            return None
+        start = node.start
+        while text[start - 1] in " \t":
+            start -= 1
+        edits.append(Edit(start, node.end, ""))
+        lines = [line for name in names for line in layout.entry(name, values[name], column)]
+        below = _below(text, node.end, column, lines)
+        if below is None:
+            return None
+        edits += below
+    else:
+        shift = column - node.column if node.column <= parent.column else 0
+        column = node.column + shift
+        for item, name in zip(node.items, names, strict=True):
+            dash = text.rfind("\n", 0, item.start) + 1 + node.column
+            rest = _REST.match(text, item.end)
+            if rest is None or not re.fullmatch(r" *- *", text[dash - node.column : item.start]):
+                return None
+            head, *lines = layout.entry(name, values[name], column)
+            edits.append(Edit(dash, item.end, head[node.column :]))
+            below = _below(text, item.end, column + 1, lines)
+            if below is None:
+                return None
+            edits += below
+    pairs = (((("s", f"{_TAG}str", name)), _data_of(values[name])) for name in names)
+    return _checked(text, edits, _replaced(_data(tree.root), path, ("m", node.anchor, None, *pairs)))
+
+
+def set_environment(text: str, service: str, name: str, value: str) -> list[Edit] | None:
+    """Give a compose service the variable *name*, in place of one that it has, in the form that its list has.
+
+    *value* is as compose reads it: ``${NAME:?}`` comes from the environment of compose, ``$$`` is a dollar sign.
+    """
+    tree = read_tree(text)
+    path = ("services", service, "environment")
+    node = tree.at(path) if tree else None
+    if node is None:
+        return add_key(text, path[:-1], "environment", {name: value})
+    if isinstance(node, Items):
+        for number, item in enumerate(node.items):
+            if isinstance(item, Scalar) and item.value.partition("=")[0] == name:
+                return replace_scalar(text, (*path, number), f"{name}={value}")
+        return add_item(text, path, f"{name}={value}")
+    if isinstance(node, Keys) and node.find(name) is not None:
+        return replace_scalar(text, (*path, name), value)
+    return add_key(text, path, name, value)
+
+
+def scalar_text(value: str, *, flow: bool = False, style: str = "") -> str | None:
+    """Return *value* as YAML writes it in this style, in other quotes where that cannot be; None for several lines."""
+    if any(char < " " or char in "\x7f\x85\u2028\u2029\ufeff" or "\ud800" <= char <= "\udfff" for char in value):
+        return None
+    single = "'" + value.replace("'", "''") + "'"
+    double = '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    if style == "'":
+        return single
+    if style == '"':
+        return double
+    if _may_be_plain(value, flow) and _resolved(value, plain=True) == f"{_TAG}str":
+        return value
+    return double if "\\" not in value or "'" in value else single
+
+
+def _may_be_plain(value: str, flow: bool) -> bool:
+    if not _PLAIN.match(value) or value.lower() in _TRUTH or re.search(r":(?:\s|\Z)|\s#|\s\Z", value):
+        return False
+    if value.startswith(("*", "- ", "---")) or value == "-":
+        return False
+    return not (flow and re.search(r"[][{},:]", value))
+
+
+class _Layout:
+    """How the file is laid out around the mapping at a path."""
+
+    def __init__(self, text: str, tree: Tree, path: Path) -> None:
+        self.newline = "\r\n" if "\r\n" in text else "\n"
+        here = [tree.at(path[:size]) for size in range(len(path), -1, -1)]
+        steps = [
+            value.column - node.column
+            for node in here
+            if isinstance(node, Keys) and not node.flow
+            for _, value in node.entries
+            if isinstance(value, Keys) and not value.flow and value.column > node.column
+        ]
+        self.step = steps[0] if steps else 2
+        lists = [
+            value.column - node.column
+            for node in (*here, *_walk(tree.root))
+            if isinstance(node, Keys) and not node.flow
+            for _, value in node.entries
+            if isinstance(value, Items) and not value.flow
+        ]
+        self.list_step = lists[0] if lists else self.step
+
+    def entry(self, key: str, value: New, column: int, style: str = "") -> list[str]:
+        """Return the lines of a block entry."""
+        head, lines = self.value(value, column, style)
+        return [f"{' ' * column}{scalar_text(key)}:{head}", *lines]
+
+    def item(self, value: New, column: int, style: str = "") -> list[str]:
+        """Return the lines of an item of a block sequence."""
+        if isinstance(value, Mapping) and value:
+            lines = [line for key, item in value.items() for line in self.entry(key, item, column + 2)]
+            return [f"{' ' * column}- {lines[0].lstrip()}", *lines[1:]]
+        head, lines = self.value(value, column, style)
+        return [f"{' ' * column}-{head}", *lines]
+
+    def value(self, value: New, column: int, style: str) -> tuple[str, list[str]]:
+        """Return what stands behind the colon, and the lines below."""
+        if isinstance(value, Mapping) and value:
+            return "", [line for key, item in value.items() for line in self.entry(key, item, column + self.step)]
+        if isinstance(value, list) and value:
+            return "", [line for item in value for line in self.item(item, column + self.list_step)]
+        if value is None:
+            return "", []
+        if isinstance(value, str):
+            return f" {scalar_text(value, style=style)}", []
+        return f" {self.flow(value, '')}", []
+
+    def flow(self, value: New, style: str) -> str:
+        """Return *value* as it is written inside of brackets."""
+        if isinstance(value, str):
+            return str(scalar_text(value, flow=True, style=style))
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        if value is None:
+            return "null"
+        if isinstance(value, int):
+            return str(value)
+        if isinstance(value, Mapping):
+            return (
+                "{"
+                + ", ".join(f"{scalar_text(key, flow=True)}: {self.flow(one, '')}" for key, one in value.items())
+                + "}"
+            )
+        return "[" + ", ".join(self.flow(one, '"' if isinstance(value, tuple) else "") for one in value) + "]"
+
+    def flow_key(self, key: str, node: Keys) -> str:
+        """Return a key in the quotes that the keys beside it have."""
+        last = node.entries[-1][0] if node.entries else None
+        return str(scalar_text(key, flow=True, style=last.style if isinstance(last, Scalar) else ""))
+
+
+def _is_key(node: Node, key: str) -> bool:
+    return isinstance(node, Scalar) and node.value == key
+
+
+def _walk(node: Node) -> Iterator[Node]:
+    yield node
+    below = node.items if isinstance(node, Items) else ()
+    if isinstance(node, Keys):
+        below = tuple(one for entry in node.entries for one in entry)
+    for one in below:
+        yield from _walk(one)
+
+
+def _editable(tree: Tree | None, path: Path) -> Node | None:
+    """Return the node at *path*, unless an alias shares it with another place or a tag says more than its text."""
+    for size in range(len(path) + 1 if tree else 0):
+        node = tree.at(path[:size]) if tree else None
+        if node is None or node.tag is not None or (tree and node.anchor in tree.aliases):
+            return None
+    return tree.at(path) if tree else None
+
+
+def _common_style(node: Keys) -> str:
+    """Return the quotes that all strings of a mapping have."""
+    styles = {value.style for _, value in node.entries if isinstance(value, Scalar)}
+    return styles.pop() if len(styles) == 1 and styles <= {"'", '"'} else ""
+
+
+def _content_end(text: str, nodes: Sequence[Node]) -> int:
+    """Return where the text of the last of *nodes* ends, without comments and empty lines behind it."""
+    node = nodes[-1]
+    if isinstance(node, Keys) and not node.flow and node.entries:
+        return _content_end(text, node.entries[-1])
+    if isinstance(node, Items) and not node.flow and node.items:
+        return _content_end(text, node.items[-1:])
+    if isinstance(node, Scalar) and node.style in ("|", ">"):
+        return node.start + len(text[node.start : node.end].rstrip())
+    return node.end
+
+
+def _below(text: str, end: int, column: int, lines: Sequence[str]) -> list[Edit] | None:
+    """Insert *lines* below the line on which *end* is, and below the comments there that begin at *column* or right."""
+    rest = _REST.match(text, end)
+    if rest is None:
+        return None
+    at = rest.end()
+    while (comment := _COMMENT.match(text, at)) and len(comment.group(1)) >= column and at < len(text):
+        at = comment.end()
+    newline = "\r\n" if "\r\n" in text else "\n"
+    if at and text[at - 1] == "\n":
+        return [insert(at, "".join(line + newline for line in lines))]
+    return [insert(at, "".join(newline + line for line in lines))]
+
+
+def _into_flow(text: str, node: Node, first: Node | None, last: Node | None, added: str) -> list[Edit] | None:
+    """Add to a collection in brackets, on a line of its own where its last item has one."""
+    if first is None or last is None:
+        inside = text[node.start + 1 : node.end - 1]
+        return [Edit(node.start + 1, node.end - 1, added)] if not inside.strip() else None
+    if text[last.end : node.end - 1].strip():
+        return None
+    start = text.rfind("\n", 0, first.start) + 1
+    separator = ", "
+    if start > node.start and not text[start : first.start].strip():
+        separator = ("," + "\r\n" if "\r\n" in text else ",\n") + text[start : first.start]
+    return [insert(last.end, separator + added)]
+
+
+def _common(one: str, other: str) -> int:
+    return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+
+
+def _data(node: Node) -> _Data:
+    match node:
+        case Scalar():
+            null = node.resolved == f"{_TAG}null"
+            return ("s", node.resolved, "" if null else node.value, *((node.anchor,) if node.anchor else ()))
+        case Alias():
+            return ("a", node.name)
+        case Items():
+            return ("l", node.anchor, node.tag, *(_data(item) for item in node.items))
+        case Keys():
+            return ("m", node.anchor, node.tag, *((_data(key), _data(value)) for key, value in node.entries))
+    raise TypeError(node)
+
+
+def _data_of(value: New) -> _Data:
+    if value is None:
+        return ("s", f"{_TAG}null", "")
+    if isinstance(value, bool):
+        return ("s", f"{_TAG}bool", "true" if value else "false")
+    if isinstance(value, (int, str)):
+        return ("s", _TAG + ("str" if isinstance(value, str) else "int"), str(value))
+    if isinstance(value, Mapping):
+        return ("m", None, None, *((_data_of(key), _data_of(one)) for key, one in value.items()))
+    return ("l", None, None, *(_data_of(one) for one in value))
+
+
+def _replaced(data: _Data, path: Path, new: _Data) -> _Data:
+    if not path:
+        return new
+    step, rest = path[0], path[1:]
+    parts = list(data)
+    for number, part in enumerate(parts[3:], 3):
+        if isinstance(step, int) and number == step + 3 and isinstance(part, tuple):
+            parts[number] = _replaced(part, rest, new)
+        elif isinstance(step, str) and isinstance(part, tuple) and part[0][2:3] == (step,) and part[0][0] == "s":
+            parts[number] = (part[0], _replaced(part[1], rest, new))
+    return tuple(parts)
+
+
+def _checked(text: str, edits: list[Edit] | None, expected: _Data) -> list[Edit] | None:
+    """Return *edits* if the text that they make says what is expected."""
+    if edits is None:
+        return None
+    try:
+        tree = read_tree(apply_edits(text, edits))
+    except (OverlapError, ValueError):
+        return None
+    return edits if tree is not None and _data(tree.root) == expected else None
