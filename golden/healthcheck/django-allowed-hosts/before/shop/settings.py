@@ -1,0 +1,2 @@
+ROOT_URLCONF = "shop.urls"
+ALLOWED_HOSTS = ["shop.example.org", "localhost"]

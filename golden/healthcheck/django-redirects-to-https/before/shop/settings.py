@@ -1,0 +1,3 @@
+ROOT_URLCONF = "shop.urls"
+ALLOWED_HOSTS = ["*"]
+SECURE_SSL_REDIRECT = not DEBUG

@@ -1,0 +1,8 @@
+from fastapi import APIRouter
+
+router = APIRouter()
+
+
+@router.get("/health/{item}")
+def item_health(item: int) -> int:
+    return item
