@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 
 from dockfix.chain import Failure, Result, Settings, run
 from dockfix.changes import Change
 from dockfix.config import ConfigError, load_config
-from dockfix.records import record
+from dockfix.records import record, replace
 from dockfix.registry import RegistryError, choose, load_transforms
 from dockfix.transform import Transform
 
@@ -23,6 +23,8 @@ class Request:
     safe_only: bool = False
     transform_files: tuple[str, ...] = ()
     config: str | None = None
+    options: Mapping[str, Mapping[str, object]] | None = None
+    """Options by transform; one that is set here goes before the repository's own."""
 
 
 @record
@@ -122,6 +124,10 @@ def settings_for(root: str, request: Request) -> Settings:
     """
     transforms = _transforms(request.transform_files)
     config = load_config(root, request.config)
+    if request.options:
+        names = {**config.options, **request.options}
+        own, given = config.options, request.options
+        config = replace(config, options={name: {**own.get(name, {}), **given.get(name, {})} for name in names})
     config.check(transforms)
     chosen = choose(transforms, request.select or config.select, (*config.ignore, *request.ignore))
     return Settings(chosen, request.safe_only or config.safe_only, config.options)

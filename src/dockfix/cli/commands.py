@@ -10,6 +10,7 @@ import click
 _COMMANDS: Final = {
     "list": "dockfix.cli.list",
     "explain": "dockfix.cli.explain",
+    "fleet": "dockfix.cli.fleet",
 }
 """A command's module; it holds the click command ``command`` and is imported when it is asked for."""
 

@@ -1,0 +1,258 @@
+"""The campaign file: which repositories, which change, how it is published. docs/fleet.md describes every key."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+PAUSE: Final = 8
+"""The least seconds between two requests that create something on a public forge."""
+_AUTHOR: Final = "dockfix <dockfix@noreply.invalid>"
+_PUBLIC: Final = ("api.github.com", "gitlab.com")
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}(?<![.])(?<!\.lock)\Z")
+_FORGES: Final = {
+    "github": ("https://api.github.com", "GITHUB_TOKEN"),
+    "gitlab": ("https://gitlab.com/api/v4", "GITLAB_TOKEN"),
+}
+_KEYS: Final[Mapping[str, Mapping[str, type | tuple[type, ...]]]] = {
+    "": {
+        "name": str,
+        "title": str,
+        "body": str,
+        "branch": str,
+        "labels": list,
+        "reviewers": list,
+        "draft": bool,
+        "author": str,
+        "verify": bool,
+    },
+    "forge": {"kind": str, "url": str, "clone-url": str, "token-env": str, "token-file": str},
+    "repositories": {"list": list, "file": str, "organisation": str, "exclude": list},
+    "chain": {"select": list, "ignore": list, "safe-only": bool, "transforms": list, "options": dict},
+    "limits": {
+        "run": int,
+        "hour": int,
+        "repository": int,
+        "trial": int,
+        "pause": (int, float),
+        "back-off": (int, float),
+        "seconds": (int, float),
+        "megabytes": (int, float),
+    },
+}
+
+
+class CampaignError(Exception):
+    """The campaign as a whole cannot go on. The message is for the user; no repository is to blame."""
+
+
+@dataclass(frozen=True, slots=True)
+class ForgeSettings:
+    """Where pull requests go. ``url`` is the API's; ``clone_url`` has ``{name}`` in it, or is empty."""
+
+    kind: str = "github"
+    url: str = ""
+    clone_url: str = ""
+    token_env: str = ""
+    token_file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where the names of the repositories come from."""
+
+    names: tuple[str, ...] = ()
+    file: str = ""
+    organisation: str = ""
+    exclude: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ChainSettings:
+    """What runs in each repository. ``transforms`` are files of transforms, as name and source."""
+
+    select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    safe_only: bool = False
+    transforms: tuple[tuple[str, str], ...] = ()
+    options: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    verify: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much at most: pull requests by run, hour and repository; seconds and megabytes for one repository."""
+
+    run: int = 20
+    hour: int = 40
+    repository: int = 1
+    trial: int = 5
+    pause: float = PAUSE
+    back_off: float = 60
+    seconds: float = 300
+    megabytes: float = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """A campaign as its file describes it."""
+
+    name: str
+    title: str
+    body: str = ""
+    branch: str = ""
+    labels: tuple[str, ...] = ()
+    reviewers: tuple[str, ...] = ()
+    draft: bool = True
+    author: str = _AUTHOR
+    forge: ForgeSettings = ForgeSettings()
+    sources: Sources = Sources()
+    chain: ChainSettings = ChainSettings()
+    limits: Limits = Limits()
+    path: str = ""
+
+    def clone_url(self, name: str) -> str:
+        """Return where the repository of that name is cloned from."""
+        return self.forge.clone_url.replace("{name}", name)
+
+
+def load_campaign(path: str, transforms: tuple[str, ...] = (), select: tuple[str, ...] = ()) -> Campaign:
+    """Read the campaign file at *path*; files of *transforms* and names to *select* come on top.
+
+    Raises ``CampaignError``, whose message names the file and the key.
+    """
+    import tomllib
+
+    try:
+        with open(path, "rb") as file:
+            table = tomllib.load(file)
+    except OSError as error:
+        raise CampaignError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise CampaignError(f"{path}: is no TOML: {error}") from error
+    try:
+        return _campaign(table, path, transforms, select)
+    except _BadKey as error:
+        raise CampaignError(f"{path}: {error}") from None
+
+
+class _BadKey(Exception):
+    """A key of the campaign file is wrong."""
+
+
+def _campaign(table: dict[str, Any], path: str, transforms: tuple[str, ...], select: tuple[str, ...]) -> Campaign:
+    _check(table)
+    folder = os.path.dirname(os.path.abspath(path))
+    name = table.get("name", "")
+    if not _NAME.match(name) or ".." in name:
+        raise _BadKey("name must be made of a-z, 0-9, dot, dash and underscore; it becomes part of the branch")
+    if not table.get("title", "").strip():
+        raise _BadKey("title is missing; it becomes the title of the pull requests")
+    author = table.get("author", _AUTHOR)
+    if not re.fullmatch(r"[^<>\n]+ <[^<>\s@]+@[^<>\s@]+>", author):
+        raise _BadKey("author must be like `Name <name@example.com>`")
+    branch = table.get("branch", f"dockfix/{name}")
+    if not re.fullmatch(r"(?!.*(?:\.\.|//|@\{|\.lock\Z))[A-Za-z0-9][A-Za-z0-9._/-]*[A-Za-z0-9_-]", branch):
+        raise _BadKey(f"branch is no good name for a branch: {branch}")
+    sources = table.get("repositories", {})
+    chain = table.get("chain", {})
+    own = (*(os.path.join(folder, item) for item in chain.get("transforms", ())), *transforms)
+    forge = _forge(table.get("forge", {}), folder)
+    return Campaign(
+        name=name,
+        title=" ".join(table["title"].split()),
+        body=table.get("body", ""),
+        branch=branch,
+        labels=tuple(table.get("labels", ())),
+        reviewers=tuple(table.get("reviewers", ())),
+        draft=table.get("draft", True),
+        author=author,
+        forge=forge,
+        sources=Sources(
+            tuple(sources.get("list", ())),
+            os.path.join(folder, sources["file"]) if "file" in sources else "",
+            sources.get("organisation", ""),
+            tuple(sources.get("exclude", ())),
+        ),
+        chain=ChainSettings(
+            select or tuple(chain.get("select", ())),
+            tuple(chain.get("ignore", ())),
+            chain.get("safe-only", False),
+            tuple((os.path.basename(item), _source(item)) for item in own),
+            chain.get("options", {}),
+            table.get("verify", False),
+        ),
+        limits=_limits(table.get("limits", {}), forge),
+        path=os.path.abspath(path),
+    )
+
+
+def _check(table: Mapping[str, Any]) -> None:
+    for key, value in table.items():
+        if key in _KEYS and key:
+            if not isinstance(value, dict):
+                raise _BadKey(f"{key} must be a table, [{key}]")
+            for inner, item in value.items():
+                _check_value(_KEYS[key], inner, item, f"{key}.")
+        else:
+            _check_value(_KEYS[""], key, value, "")
+
+
+def _check_value(keys: Mapping[str, type | tuple[type, ...]], key: str, value: object, prefix: str) -> None:
+    if key not in keys:
+        there = ", ".join([*keys, *(() if prefix else (name for name in _KEYS if name))])
+        raise _BadKey(f"unknown key: {prefix}{key}; there are: {there}")
+    wanted = keys[key]
+    if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
+        kind = {str: "a text", list: "a list", bool: "true or false", dict: "a table"}
+        raise _BadKey(
+            f"{prefix}{key} must be {kind.get(wanted, 'a number') if isinstance(wanted, type) else 'a number'}"
+        )
+    if isinstance(value, list) and not all(isinstance(item, str) for item in value):
+        raise _BadKey(f"{prefix}{key} must be a list of texts")
+    if key == "options" and isinstance(value, dict) and not all(isinstance(item, dict) for item in value.values()):
+        raise _BadKey("chain.options must hold a table for each transform")
+    if isinstance(value, int | float) and not isinstance(value, bool) and value < 0:
+        raise _BadKey(f"{prefix}{key} must not be negative")
+
+
+def _source(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except (OSError, ValueError) as error:
+        raise CampaignError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _forge(table: Mapping[str, str], folder: str) -> ForgeSettings:
+    kind = table.get("kind", "github")
+    if kind not in _FORGES:
+        raise _BadKey(f"forge.kind must be one of {', '.join(_FORGES)}")
+    url = table.get("url", _FORGES[kind][0]).rstrip("/")
+    for key in ("url", "clone-url"):
+        if re.match(r"\w+://[^/]*@", table.get(key, "")):
+            raise _BadKey(f"forge.{key} holds credentials; name a variable in forge.token-env, or forge.token-file")
+    clone = table.get("clone-url")
+    if clone is None:
+        base = re.sub(r"/api/v[34]\Z", "", url).replace("//api.github.com", "//github.com")
+        clone = f"{base}/{{name}}.git"
+    if "{name}" not in clone:
+        raise _BadKey("forge.clone-url must hold {name}")
+    token_file = table.get("token-file", "")
+    return ForgeSettings(
+        kind,
+        url,
+        clone,
+        table.get("token-env", "" if token_file else _FORGES[kind][1]),
+        os.path.join(folder, os.path.expanduser(token_file)) if token_file else "",
+    )
+
+
+def _limits(table: Mapping[str, Any], forge: ForgeSettings) -> Limits:
+    limits = Limits(**{key.replace("-", "_"): value for key, value in table.items()})
+    if limits.pause < PAUSE and re.split(r"[/:]", forge.url.partition("://")[2])[0] in _PUBLIC:
+        raise _BadKey(f"limits.pause must be at least {PAUSE} s on a public forge")
+    return limits

@@ -1,0 +1,154 @@
+"""Plan a campaign: every repository on a worker, every result in the journal.
+
+Written against ``concurrent.futures.Executor``: threads here, or a Dask cluster. Few futures are under way at once, so
+that memory does not grow with the number of repositories. Engines may run a job twice; the last answer counts, and
+both are the same.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from typing import Any
+
+from dockfix.fleet.campaign import Campaign, CampaignError
+from dockfix.fleet.journal import Journal, locked
+from dockfix.fleet.progress import Progress
+from dockfix.fleet.repositories import in_shard, repositories
+from dockfix.fleet.secret import read_secret
+from dockfix.fleet.worker import Job, Planned, chain_key, plan_repository
+
+
+def plan(
+    campaign: Campaign,
+    folder: str,
+    *,
+    jobs: int = 0,
+    shard: tuple[int, int] | None = None,
+    cluster: str = "",
+    progress: Progress | None = None,
+) -> int:
+    """Plan all repositories of *campaign* into *folder*; return how many failed. Raises ``CampaignError``."""
+    key = chain_key(campaign.chain)
+    with locked(folder, "plan"):
+        journal = Journal(folder, create=True)
+        try:
+            _same_campaign(journal, campaign)
+            found = repositories(campaign, _of_organisation(campaign))
+            total = journal.set_repositories(entry for entry in found if in_shard(entry[0], shard))
+            if not total and shard is None:
+                raise CampaignError(f"{campaign.path}: names no repository; see [repositories]")
+            journal.remember("chain", key)
+            journal.remember("title", campaign.title)
+            progress = progress or Progress("plan", total)
+            with _scratch(folder) as scratch, _executor(jobs, cluster) as (executor, width):
+                wanted = _jobs(journal, campaign, key, None if cluster else scratch)
+                return _run(executor, width, wanted, journal, key, progress)
+        finally:
+            if progress is not None:
+                progress.close()
+            journal.close()
+
+
+def _same_campaign(journal: Journal, campaign: Campaign) -> None:
+    if (name := journal.get("campaign", campaign.name)) != campaign.name:
+        raise CampaignError(
+            f"{journal.folder} belongs to the campaign {name}, not {campaign.name}; name another folder"
+        )
+    journal.remember("campaign", campaign.name)
+
+
+def _of_organisation(campaign: Campaign) -> Iterator[str]:
+    if campaign.sources.organisation:
+        from dockfix.fleet.forge import open_forge
+
+        with open_forge(campaign, read_secret(campaign.forge, required=False)) as forge:
+            yield from forge.repositories(campaign.sources.organisation)
+
+
+def _jobs(journal: Journal, campaign: Campaign, key: str, scratch: str | None) -> Iterator[Job]:
+    for name, url in journal.repositories():
+        known = journal.known_commit(name, key)
+        yield Job(name, url, campaign.chain, campaign.forge, campaign.limits, known, scratch)
+
+
+def _run(executor: Executor, width: int, wanted: Iterator[Job], journal: Journal, key: str, progress: Progress) -> int:
+    running: dict[Future[Planned], Job] = {}
+    failed = 0
+    more = True
+    try:
+        while running or more:
+            while more and len(running) < width:
+                job = next(wanted, None)
+                if job is None:
+                    more = False
+                else:
+                    running[executor.submit(plan_repository, job)] = job
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                job = running.pop(future)
+                planned = _answer(future, job)
+                if planned.state != "cached":
+                    document: dict[str, Any] = json.loads(planned.document)
+                    fixes = document.get("result", {}).get("fixes", [])
+                    names = tuple(dict.fromkeys(fix["transform"] for fix in fixes))
+                    journal.add_result(planned, key, len(fixes), names)
+                failed += planned.state == "failed"
+                progress.done(job.name, planned.state, planned.reason)
+    finally:
+        for future in running:
+            future.cancel()
+    return failed
+
+
+def _answer(future: Future[Planned], job: Job) -> Planned:
+    try:
+        return future.result()
+    except CampaignError:
+        raise
+    except OSError as error:
+        raise CampaignError(f"{error.filename or 'a worker'}: {error.strerror or error}") from error
+    except Exception as error:  # a worker that died, or a fault of ours: it is this repository's result
+        return Planned(job.name, "failed", f"the worker stopped: {type(error).__name__}: {error}"[:300])
+
+
+@contextmanager
+def _scratch(folder: str) -> Iterator[str]:
+    """Give a folder for clones, empty of those that a killed run left behind."""
+    path = os.path.join(os.path.abspath(folder), "work")
+    shutil.rmtree(path, ignore_errors=True)
+    try:
+        os.mkdir(path, 0o700)
+    except OSError as error:
+        raise CampaignError(f"{path}: cannot be made: {error.strerror}") from error
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+@contextmanager
+def _executor(jobs: int, cluster: str) -> Iterator[tuple[Executor, int]]:
+    """Give an executor, and how many jobs it is to have at once."""
+    if not cluster:
+        workers = jobs or os.cpu_count() or 1
+        with ThreadPoolExecutor(workers) as pool:
+            yield pool, workers * 2
+        return
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise CampaignError("--cluster needs Dask: pip install 'dockfix[dask]'") from error
+    try:
+        client = Client(cluster, timeout="20s", set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise CampaignError(f"no Dask scheduler answers at {cluster}: {error}") from error
+    with client:
+        workers = sum(client.nthreads().values())
+        if not workers:
+            raise CampaignError(f"the Dask cluster at {cluster} has no workers")
+        with client.get_executor(pure=False) as pool:
+            yield pool, workers * 4

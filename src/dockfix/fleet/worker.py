@@ -1,0 +1,189 @@
+"""Plan one repository: look at its tip, clone it, run the chain, return the patch.
+
+A worker is a function of its job: it may run in a thread here or on another machine, twice if need be. It writes
+nothing but a scratch folder, and reads the token from its own environment, so that none travels in a job.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from dockfix.fleet.campaign import CampaignError, ChainSettings, ForgeSettings, Limits
+from dockfix.fleet.clone import Clone, Head, clone, head_of
+from dockfix.fleet.git import Git, GitError, clean_environment
+from dockfix.fleet.secret import read_secret
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One repository to plan. ``known`` is the commit whose result is in the journal already, or ""."""
+
+    name: str
+    url: str
+    chain: ChainSettings
+    forge: ForgeSettings
+    limits: Limits
+    known: str = ""
+    scratch: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What came of a job. ``state`` is changed, unchanged, refused, failed, or cached: as the journal has it."""
+
+    name: str
+    state: str
+    reason: str = ""
+    commit: str = ""
+    branch: str = ""
+    patch: bytes = b""
+    document: str = "{}"
+    """The result as JSON (``result`` and ``about``), secrets masked."""
+    seconds: float = 0
+    clone_seconds: float = 0
+
+
+def plan_repository(job: Job) -> Planned:
+    """Plan one repository. Never raises for what is the repository's own fault: that is its result."""
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="dockfix-", dir=job.scratch, ignore_cleanup_errors=True) as scratch:
+        home = os.path.join(scratch, "home")
+        os.mkdir(home)
+        git = Git(home, read_secret(job.forge, required=False), start + job.limits.seconds, job.limits.megabytes)
+        head: Head | None = None
+        try:
+            head = head_of(git, job.url)
+            if head is None:
+                return Planned(job.name, "unchanged", "empty: it holds no commit")
+            if head.commit == job.known:
+                return Planned(job.name, "cached", commit=head.commit, branch=head.branch)
+            into = os.path.join(scratch, "clone")
+            cloned = clone(git, job.url, head, into, job.limits.megabytes)
+            between = time.monotonic()
+            planned = _planned(job, head, cloned, into, home, start + job.limits.seconds - between)
+        except GitError as error:
+            commit, branch = (head.commit, head.branch) if head else ("", "")
+            return Planned(job.name, "failed", str(error), commit, branch, seconds=time.monotonic() - start)
+    return replace(planned, seconds=time.monotonic() - start, clone_seconds=between - start)
+
+
+def _planned(job: Job, head: Head, cloned: Clone, into: str, home: str, seconds: float) -> Planned:
+    from dockfix.project.disk import is_dockerfile_name
+
+    def result(state: str, reason: str = "", patch: bytes = b"", document: str = "{}") -> Planned:
+        return Planned(job.name, state, reason, cloned.commit, head.branch, patch, document)
+
+    dockerfiles = sorted(path for path in cloned.files if is_dockerfile_name(path.rpartition("/")[2]))
+    if not dockerfiles:
+        return result("unchanged", "holds no Dockerfile")
+    answer = _run_chain(job.chain, into, home, dockerfiles, max(1.0, seconds))
+    if isinstance(answer, str):
+        return result("failed", answer)
+    found = answer["result"]
+    document = json.dumps({"result": found, "about": answer["about"]}, separators=(",", ":"))
+    for file in found["files"]:
+        if (place := cloned.outside(file["path"])) is not None:
+            return result("refused", f"{file['path']}: {place} is a symbolic link or a submodule", document=document)
+    if found["files"]:
+        return result("changed", "", answer["patch"].encode("latin-1"), document)
+    if found["errors"]:
+        first = found["errors"][0]
+        return result("failed", f"{first['path']}: {first['message']}".removeprefix(": "), document=document)
+    if found["skips"]:
+        count = len(found["skips"])
+        return result(
+            "refused",
+            found["skips"][0]["reason"] + (f" (and {count - 1} more)" if count > 1 else ""),
+            document=document,
+        )
+    return result("unchanged", document=document)
+
+
+def _run_chain(
+    chain: ChainSettings, root: str, home: str, dockerfiles: list[str], seconds: float
+) -> dict[str, Any] | str:
+    """Run the chain in a process of its own; return its answer, or what went wrong."""
+    request = {
+        "root": root,
+        "dockerfiles": dockerfiles,
+        "settings": {**asdict(chain), "transforms": None},
+        "transforms": _written(chain.transforms, home),
+        "seconds": seconds,
+    }
+    path = os.pathsep.join(entry for entry in sys.path if os.path.isabs(entry) and os.path.exists(entry))
+    try:
+        done = subprocess.run(
+            [sys.executable, "-P", "-s", "-m", "dockfix.fleet.chain_process"],
+            input=json.dumps(request).encode(),
+            capture_output=True,
+            env={**clean_environment(home), "PYTHONPATH": path, "PYTHONUTF8": "1"},
+            cwd=home,
+            timeout=seconds + 2,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return "took longer than limits.seconds allows"
+    if done.returncode < 0:
+        import signal
+
+        name = signal.Signals(-done.returncode).name
+        late = name in ("SIGALRM", "SIGXCPU")
+        return "took longer than limits.seconds allows" if late else f"the chain was stopped by {name}"
+    if done.returncode:
+        lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        return f"the chain stopped: {lines[-1][:300] if lines else f'exit status {done.returncode}'}"
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer.get("error") or answer
+
+
+def chain_key(chain: ChainSettings) -> str:
+    """Return what identifies the chain: its code, the transforms and tables, the options.
+
+    Raises ``CampaignError`` where a transform cannot be loaded or does not exist.
+    """
+    from dockfix.registry import RegistryError, choose, load_transforms
+
+    with tempfile.TemporaryDirectory(prefix="dockfix-") as scratch:
+        try:
+            transforms = load_transforms(_written(chain.transforms, scratch))
+            choose(transforms, chain.select, chain.ignore)
+        except RegistryError as error:
+            raise CampaignError(str(error).replace(f"{scratch}/", "")) from error
+    if unknown := set(chain.options) - {item.name for item in transforms}:
+        raise CampaignError(f"chain.options: unknown transform: {', '.join(sorted(unknown))}")
+    packages = {"dockfix", *(item.function.__module__.partition(".")[0] for item in transforms)}
+    settings = json.dumps(asdict(chain), sort_keys=True, default=str)
+    return hashlib.sha256(f"{_code(packages)}\n{settings}".encode()).hexdigest()
+
+
+def _code(packages: Iterable[str]) -> str:
+    """Return a hash of the code and the tables of installed packages."""
+    digest = hashlib.sha256()
+    for package in sorted(packages):
+        for folder in getattr(sys.modules.get(package), "__path__", ()):
+            for path in sorted(Path(folder).rglob("*")):
+                if path.suffix in (".py", ".toml"):
+                    digest.update(f"{path.relative_to(folder)}\0".encode())
+                    digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def _written(transforms: Iterable[tuple[str, str]], folder: str) -> list[str]:
+    """Write files of transforms below *folder*; return their paths."""
+    paths = []
+    for number, (name, source) in enumerate(transforms):
+        path = Path(folder, f"transforms-{number}", name)
+        path.parent.mkdir()
+        path.write_text(source, encoding="utf-8")
+        paths.append(str(path))
+    return paths
