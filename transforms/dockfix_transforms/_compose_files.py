@@ -110,7 +110,7 @@ def known_image(service: Mapping[str, Value]) -> Mapping[str, Any] | None:
     repository = image.repository
     if image.registry not in (None, "docker.io", "index.docker.io"):
         repository = f"{image.registry}/{repository}"
-    version = _number(image.tag or "")
+    version = _number(image.tag or "", newest=True)
     for entry in _table():
         if repository in entry["images"]:
             lowest, below = _number(entry.get("from", "0")), _number(entry.get("below", ""))
@@ -119,9 +119,10 @@ def known_image(service: Mapping[str, Value]) -> Mapping[str, Any] | None:
     return None
 
 
-def _number(text: str) -> tuple[int, int] | None:
+def _number(text: str, *, newest: bool = False) -> tuple[int, int] | None:
+    """Return major and minor version; *newest*: ``3`` is the last of its minor versions."""
     match = _VERSION.match(text)
-    return (int(match.group(1)), int(match.group(2) or 0)) if match else None
+    return (int(match.group(1)), int(match.group(2) or (999 if newest else 0))) if match else None
 
 
 def environment(service: Mapping[str, Value]) -> dict[str, str | None]:

@@ -144,13 +144,13 @@ def _fix(
     build: Build, file: ComposeFile, edits: list[Any], new: list[str], waits: list[str], healthy: list[str]
 ) -> Fix:
     if waits:
-        title = f"Let {_listed(waits)} wait until {_listed(healthy)} {'is' if len(healthy) == 1 else 'are'} healthy"
+        title = f"{_listed(waits)}: wait until {_listed(healthy)} {'is' if len(healthy) == 1 else 'are'} healthy"
     else:
-        title = f"Give {_listed(new)} the health check that others wait for"
+        title = f"{_listed(new)}: a health check, which others wait for"
     notes = []
     if waits:
-        notes.append(f"{_listed(waits)} now starts only if the health check of {_listed(healthy)} succeeds.")
-    if str(file.data.get("version", "")).startswith("3"):
+        notes.append(f"A health check that fails keeps {_listed(waits)} from starting.")
+    if re.match(r"3|2(?:\.0)?\Z", str(file.data.get("version", ""))):
         notes.append(f"docker-compose before 1.27 refuses conditions in {file.name}; every docker compose reads them.")
     return Fix(title, {file.path: edits}, build.final.steps[0].line, notes=tuple(notes))
 
@@ -217,7 +217,7 @@ def _test(check: str, env: Mapping[str, str | None], more: bool) -> tuple[str, .
     if not re.search(r"[$|\"'&]", check):
         return ("CMD", *shlex.split(check))
     filled = re.sub(r"\$\{(\w+):-(\w+)\}", variable, check)
-    return ("CMD-SHELL", re.sub(r"(?<!\$)\$(?=[A-Z])", "$$$$", filled))
+    return ("CMD-SHELL", re.sub(r"(?<!\$)\$(?=[A-Z])", "$$", filled))
 
 
 def _items(value: Value) -> tuple[Value, ...]:
