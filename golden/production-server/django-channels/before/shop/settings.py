@@ -1,0 +1,2 @@
+ASGI_APPLICATION = "shop.asgi.application"
+INSTALLED_APPS = ["channels"]

@@ -1,0 +1,3 @@
+#!/bin/sh
+python worker.py &
+flask run -h 0.0.0.0

@@ -1,0 +1,2 @@
+cd /app
+flask run -h 0.0.0.0 -p 8000
