@@ -112,6 +112,9 @@ def start_of(build: Build) -> Start | Unclear | None:
     own = cmd.instruction.json_form
     if own is None:
         return None  # the shell of CMD becomes an argument of ENTRYPOINT: it does not start as it is
+    if entry.stage != cmd.stage:
+        text = " ".join((*given, *own))
+        return Unclear("ENTRYPOINT and CMD stand in different stages", text, cmd.line, build.path)
     span = cmd.instruction.arguments.raw_span(0, len(cmd.instruction.arguments.text))
     workdir = build.final.workdir or "/"
     return Start(build.path, cmd.line, cmd, (*given, *own), False, workdir, span, (), entry, len(given))

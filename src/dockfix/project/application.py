@@ -96,8 +96,8 @@ _MOST_FILES: Final = 400
 def find_applications(files: Files, root: str) -> tuple[Application, ...]:
     """Return the applications below *root*; tests, examples, migrations and virtual environments are not searched."""
     prefix = f"{root}/" if root else ""
-    paths = [path[len(prefix) :] for path in files.below(root) if path.endswith(".py")]
-    paths = [path for path in paths if not _ELSEWHERE.search(path)][:_MOST_FILES]
+    present = {path[len(prefix) :] for path in files.below(root) if path.endswith(".py")}
+    paths = [path for path in sorted(present) if not _ELSEWHERE.search(path)][:_MOST_FILES]
     known = set(paths)
     from dockfix.project.python_module import Module, django_application, parse_module, state_of
 
@@ -108,7 +108,7 @@ def find_applications(files: Files, root: str) -> tuple[Application, ...]:
         if text is None:
             continue
         if posixpath.basename(path) == "manage.py" and "DJANGO_SETTINGS_MODULE" in text:
-            django = django_application(files, prefix, path, text, known)
+            django = django_application(files, prefix, path, text, present)
             if django is not None:
                 found.append(django)
             continue
