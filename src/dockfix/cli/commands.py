@@ -10,6 +10,7 @@ import click
 _COMMANDS: Final = {
     "list": "dockfix.cli.list",
     "explain": "dockfix.cli.explain",
+    "verify": "dockfix.cli.verify",
     "fleet": "dockfix.cli.fleet",
 }
 """A command's module; it holds the click command ``command`` and is imported when it is asked for."""
@@ -30,6 +31,8 @@ class _Commands(click.Group):
         return _command(module)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if "--verify" in args:  # rewriting that is verified is verifying that writes
+            args = ["verify", *(arg for arg in args if arg not in ("--verify", "--diff"))]
         if not args or args[0] not in (*_COMMANDS, "-h", "--help", "--version"):
             args = ["", *args]
         return super().parse_args(ctx, args)

@@ -27,6 +27,7 @@ def _names(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -
 @click.option("--diff", "mode", flag_value="diff", help="Show the diff, write nothing.")
 @click.option("--write", "mode", flag_value="write", help="Write; show what changed and what was refused.")
 @click.option("--check", "mode", flag_value="check", help="One line a file, for CI.")
+@click.option("--verify", is_flag=True, expose_value=False, help="Build and run before and after: see dockfix verify.")
 @click.option("--select", multiple=True, callback=_names, metavar="NAME,...", help="Only these transforms.")
 @click.option("--ignore", multiple=True, callback=_names, metavar="NAME,...", help="All but these transforms.")
 @click.option("--safe-only", is_flag=True, help="Only fixes that leave the running container the same.")

@@ -1,0 +1,36 @@
+"""What `dockfix verify` found, as Markdown, such as for the text of a pull request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from dockfix.report.markdown import _code, _text
+from dockfix.report.verify_text import ending
+
+if TYPE_CHECKING:
+    from dockfix.verify.session import Verified
+
+
+def render(verified: Sequence[Verified], *, written: frozenset[str] | None = None) -> Iterator[str]:
+    """Yield a table for each Dockerfile, and what was left out. *written*: as for JSON, None where not asked for."""
+    for one in verified:
+        path = one.repository.prefix + one.dockerfile
+        yield f"### {_code(path)}: built and run before and after\n\n"
+        if one.rows:
+            yield "| | before | after | |\n|---|---|---|---|\n"
+            for row in one.rows:
+                yield f"| {row.what} | {_text(row.before)} | {_text(row.after)} | {_mark(row.verdict.value)} |\n"
+            yield "\n"
+            for row in one.rows:
+                if row.details and row.verdict.value != "same":
+                    yield f"- **{row.what}**: {_text('; '.join(row.details))}\n"
+            yield "\n"
+        for left in one.left_out:
+            yield f"- left out: **{left.transform}**: {_text('; '.join(left.evidence))}\n"
+        yield from (f"- {_text(note)}\n" for note in one.notes)
+        yield f"\n{_text(ending(one, None if written is None else path in written))}.\n\n"
+
+
+def _mark(verdict: str) -> str:
+    return f"**{verdict}**" if verdict == "worse" else verdict

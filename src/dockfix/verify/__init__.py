@@ -1,0 +1,1 @@
+"""Proof by building: build an image before and after, run both, compare."""

@@ -1,0 +1,149 @@
+"""Compare what two images answered: only what an image says again in its second run proves anything."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+from dockfix.verify.run import Answer, Observation
+
+_VOLATILE: Final = (
+    (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?"), "<time>"),
+    (re.compile(r"\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,? \d{1,2} [A-Z][a-z]{2,8} \d{4} \d\d:\d\d:\d\d\b"), "<time>"),
+    (re.compile(r"\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b"), "<uuid>"),
+    (re.compile(r"\b0x[0-9a-f]{6,16}\b"), "<address>"),
+)
+_PIECE: Final = re.compile(r"[^>\n,{}]*[>\n,{}]?")
+_SERVER_ERROR: Final = 500
+_SHOWN: Final = 60
+
+
+class Difference(NamedTuple):
+    """How a route answers otherwise. ``worse`` tells that it is a loss."""
+
+    text: str
+    worse: bool
+
+
+def normalise(body: str) -> list[str]:
+    """Return the pieces of a body (lines, tags, JSON members) without times and random identities.
+
+    JSON is compared by what it means: a development server sets it in lines of its own.
+    """
+    for expression, name in _VOLATILE:
+        body = expression.sub(name, body)
+    if body.lstrip()[:1] in ("{", "["):
+        try:
+            return list(_members("", json.loads(body)))
+        except (ValueError, RecursionError):
+            pass
+    return [piece for piece in (match[0].strip() for match in _PIECE.finditer(body)) if piece]
+
+
+def _members(path: str, value: object) -> Iterator[str]:
+    """Yield the members of a JSON value, each with its path, in the order of their names."""
+    if isinstance(value, dict) and value:
+        for name in sorted(value):
+            yield from _members(f"{path}.{name}" if path else name, value[name])
+    elif isinstance(value, list) and value:
+        for number, item in enumerate(value):
+            yield from _members(f"{path}[{number}]", item)
+    else:
+        yield f"{path}: {json.dumps(value)}" if path else json.dumps(value)
+
+
+def compare_answers(before: Sequence[Observation], after: Sequence[Observation]) -> tuple[int, list[Difference]]:
+    """Return how many routes could be compared, and the differences."""
+    differences: list[Difference] = []
+    compared: set[str] = set()
+    for number in range(min((len(one.rounds) for one in before), default=0)):
+        for route in before[0].rounds[number]:
+            old = [one.rounds[number][route] for one in before if route in one.rounds[number]]
+            if len(old) < len(before) or len({answer.status for answer in old}) > 1:
+                continue  # it differs from run to run: it proves nothing
+            new = [
+                one.rounds[number][route] for one in after if len(one.rounds) > number and route in one.rounds[number]
+            ]
+            compared.add(route)
+            for difference in _route(old, new):
+                shown = Difference(f"GET {route}: {difference.text}", difference.worse)
+                if shown not in differences:
+                    differences.append(shown)
+    return len(compared), differences
+
+
+def _route(old: Sequence[Answer], new: Sequence[Answer]) -> Iterator[Difference]:
+    status = old[0].status
+    if not new:
+        yield Difference(f"{_named(old[0])} → no answer", status is not None)
+        return
+    if len({answer.status for answer in new}) > 1:
+        yield Difference(f"{_named(old[0])} → {' or '.join(sorted({_named(one) for one in new}))}, by turns", True)
+        return
+    if new[0].status != status:
+        better = status is None or (status >= _SERVER_ERROR and (new[0].status or 999) < _SERVER_ERROR)
+        yield Difference(f"{_named(old[0])} → {_named(new[0])}", not better)
+        return
+    if status is None or status >= _SERVER_ERROR:
+        return  # what an error page shows depends on the server
+    for what, pick in (("content type", _type), ("location", _location)):
+        values = {pick(answer) for answer in old}
+        others = {pick(answer) for answer in new}
+        if len(values) == 1 and values != others:
+            yield Difference(f"{what} {next(iter(values)) or 'none'} → {' or '.join(sorted(others)) or 'none'}", True)
+            return
+    yield from _bodies(old, new)
+
+
+def _bodies(old: Sequence[Answer], new: Sequence[Answer]) -> Iterator[Difference]:
+    stable = _stable([normalise(answer.body) for answer in old])
+    if stable is None:
+        return
+    others = [normalise(answer.body) for answer in new]
+    for pieces in others:
+        if len(pieces) != len(stable):
+            first = next((n for n, pair in enumerate(zip(stable, pieces, strict=False)) if _differs(*pair)), None)
+            at = first if first is not None else min(len(stable), len(pieces))
+            yield _changed(stable[at] if at < len(stable) else "", pieces[at] if at < len(pieces) else "")
+            return
+    for number, piece in enumerate(stable):
+        if piece is None:
+            continue
+        for pieces in others:
+            if pieces[number] != piece:
+                yield _changed(piece, pieces[number])
+                return
+
+
+def _changed(old: str | None, new: str) -> Difference:
+    return Difference(f"the body differs: {_short(old or '')} → {_short(new)}", True)
+
+
+def _differs(old: str | None, new: str) -> bool:
+    return old is not None and old != new
+
+
+def _stable(bodies: Sequence[list[str]]) -> list[str | None] | None:
+    """Return the pieces that repeat, None in the place of those that do not; None where nothing can be told."""
+    if len({len(pieces) for pieces in bodies}) != 1:
+        return None
+    return [pieces[0] if len(set(pieces)) == 1 else None for pieces in zip(*bodies, strict=True)]
+
+
+def _named(answer: Answer) -> str:
+    return str(answer.status) if answer.status is not None else f"no HTTP ({answer.error})"
+
+
+def _type(answer: Answer) -> str:
+    return answer.type.lower().replace(" ", "")
+
+
+def _location(answer: Answer) -> str:
+    return re.sub(r"https?://[^/]*", "", answer.location)
+
+
+def _short(text: str) -> str:
+    text = " ".join(text.split())
+    return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…") if text else "nothing"

@@ -1,0 +1,176 @@
+"""Verify Dockfiles: build both images, run both, look at both, and compare."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Final, NamedTuple
+
+from dockfix.project.context import Context
+from dockfix.project.disk import OverlayFiles
+from dockfix.project.files import Files
+from dockfix.verify.build import Built, build
+from dockfix.verify.engine import BuildRequest, Engine, RunRequest
+from dockfix.verify.image import Image, examine
+from dockfix.verify.plan import Plan, make_plan
+from dockfix.verify.progress import Progress
+from dockfix.verify.result import Side
+from dockfix.verify.run import Asking, Observation, observe
+from dockfix.verify.scratch import Scratch
+
+_RUNS: Final = 2
+_SHORT_WAIT: Final = 8.0
+HELPER: Final = "python:3-slim"
+"""What looks at a container without Python, where the engine has it."""
+
+
+class Limits(NamedTuple):
+    """How to build and run. Times in seconds."""
+
+    timeout: float = 1800.0
+    """For one build."""
+    wait: float = 30.0
+    """For a program to listen."""
+    memory: str = "2g"
+    build_network: str | None = None
+    network: str = "none"
+    arguments: tuple[tuple[str, str | None], ...] = ()
+    target: str | None = None
+    secrets: tuple[str, ...] = ()
+    environment: Mapping[str, str] = {}
+    with_services: bool = False
+    cache: bool = True
+
+
+class Checker:
+    """Builds and runs the sides of one repository in its scratch copy."""
+
+    def __init__(self, engine: Engine, limits: Limits, progress: Progress, scratch: Scratch, files: Files) -> None:
+        self.engine = engine
+        self.limits = limits
+        self.progress = progress
+        self.scratch = scratch
+        self.files = files
+
+    def plan(self, dockerfile: str, texts: Mapping[str, str]) -> Plan:
+        """Return how *dockerfile* is built and run with *texts* laid over the repository."""
+        files: Files = OverlayFiles(self.files, texts) if texts else self.files
+        return make_plan(files, dockerfile, self.limits.environment, self.limits.target)
+
+    def side(self, name: str, plan: Plan, texts: Mapping[str, str], before: Side | None = None) -> Side:
+        """Build and run one side; *before* tells how long to wait and what to ask."""
+        self.scratch.show(texts)
+        self.progress.phase(f"{plan.dockerfile}: {name}: building")
+        built = self._build(plan, cache=self.limits.cache)
+        if built.image is None:
+            return Side(plan, built, None, (), None)
+        first = before or Side(plan, built, None, (), None)
+        image = self._examine(name, built.image, first.plan)
+        runs = self._run(name, plan, image, first)
+        rebuilt = self._rebuild(name, plan, first.plan.touched)
+        return Side(plan, built, image, runs, rebuilt)
+
+    def drop(self, side: Side) -> None:
+        """Remove the side's image."""
+        if side.image is not None:
+            self.engine.remove_image(side.image.id)
+
+    def _build(self, plan: Plan, *, cache: bool) -> Built:
+        limits = self.limits
+        given = dict(limits.arguments)
+        stated = tuple(pair for pair in plan.arguments if pair[0] not in given)
+        request = BuildRequest(
+            context=self.scratch.full(plan.context),
+            dockerfile=self.scratch.full(plan.dockerfile),
+            iidfile=os.path.join(self.scratch.folder, "image"),
+            network=limits.build_network,
+            arguments=(*stated, *limits.arguments),
+            target=plan.target,
+            secrets=limits.secrets,
+            cache=cache,
+        )
+        return build(self.engine, request, limits.timeout, self.progress.step)
+
+    def _request(self, image: str, plan: Plan) -> RunRequest:
+        return RunRequest(
+            image=image,
+            network=self.limits.network,
+            environment=plan.environment,
+            command=plan.command,
+            entrypoint=plan.entrypoint,
+            memory=self.limits.memory,
+        )
+
+    def _examine(self, name: str, image: str, first: Plan) -> Image:
+        self.progress.phase(f"{first.dockerfile}: {name}: looking into the image")
+        bare = RunRequest(image, memory=self.limits.memory)
+        return examine(self.engine, image, first.folders, self.scratch.folder, bare)
+
+    def _run(self, name: str, plan: Plan, image: Image, first: Side) -> tuple[Observation, ...]:
+        self.progress.phase(f"{plan.dockerfile}: {name}: running")
+        serves = first.plan.serves or any(one.ports for one in first.runs)
+        helper = first.image.id if first.image and first.image.python else None
+        if image.python is None and helper is None and self.engine.has_image(HELPER):
+            helper = HELPER
+        ports = tuple(dict.fromkeys((*_numbers(image), *first.plan.ports)))
+        asking = Asking(
+            wait=self.limits.wait if serves else min(_SHORT_WAIT, self.limits.wait),
+            ports=[one.asked for one in first.runs if one.asked] + list(ports),
+            routes=first.plan.routes,
+            health=image.configuration.health,
+            python=image.python,
+            helper=helper,
+        )
+        request = self._request(image.id, plan)
+        return tuple(observe(self.engine, request, asking, self.progress.step) for _ in range(_RUNS))
+
+    def _rebuild(self, name: str, plan: Plan, touched: str | None) -> Built | None:
+        """Build again after a change of one source file; the image is removed at once."""
+        if touched is None:
+            return None
+        self.progress.phase(f"{plan.dockerfile}: {name}: building again after a change of {touched}")
+        comment = "//" if touched.endswith((".js", ".ts", ".go", ".php")) else "#"
+        text = (
+            "<!-- {} -->" if touched.endswith(".html") else "/* {} */" if touched.endswith(".css") else comment + " {}"
+        )
+        before = self.scratch.touch(touched, "\n" + text.format(self.engine.run) + "\n")
+        built = self._build(plan, cache=True)
+        self.scratch.restore(touched, before)
+        if built.image is not None:
+            self.engine.remove_image(built.image)
+        return built
+
+
+def _numbers(image: Image) -> list[int]:
+    found = []
+    for port in sorted(image.configuration.ports):
+        with suppress(ValueError):
+            found.append(int(port.partition("/")[0]))
+    return found
+
+
+def hidden_paths(before: Side, after: Side, context: Context) -> tuple[str, ...]:
+    """Return the files of the first image that the second one's *context* keeps out by its ignore file."""
+    if before.image is None or before.image.files is None or after.image is None or after.image.files is None:
+        return ()
+    found = []
+    for path in before.image.files:
+        if path not in after.image.files and any(context.ignored(origin) for origin in origins(path, before.plan)):
+            found.append(path)
+    return tuple(found)
+
+
+def origins(path: str, plan: Plan) -> list[str]:
+    """Return the paths of the context that a file of the image may come from."""
+    found = []
+    for source, place in plan.copies:
+        inside = place.rstrip("/") + "/"
+        if path.startswith(inside):
+            rest = path[len(inside) :]
+            found.append(f"{source}/{rest}" if source else rest)
+            if source and rest == source.rpartition("/")[2]:
+                found.append(source)
+        elif path == place and source:
+            found.append(source)
+    return found
