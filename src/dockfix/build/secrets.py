@@ -6,6 +6,7 @@ so that what is taken for a secret is one: a public key, a path, a switch or a p
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 from typing import Final
 
@@ -66,6 +67,34 @@ _URL_PASSWORD: Final = pattern(r"[A-Za-z][A-Za-z0-9+.-]*://[^:/?#@\s]*:([^/?#\s]
 _PARAMETER: Final = pattern(r"[?&;]\s*(?:password|passwd|pwd|sslpassword)\s*=\s*([^&;\s\"']+)", 2)
 
 
+_QUOTED: Final = r"[rbuRBU]{0,2}\"(?:[^\"\\\n]|\\.)*\"|[rbuRBU]{0,2}'(?:[^'\\\n]|\\.)*'"
+_ASSIGNMENT: Final = pattern(
+    r"(?P<name>[A-Za-z_][\w.-]*)(?P<quote>[\"']?)\]?[ \t]*(?::[ \t]*[A-Za-z_][\w.|\[\] ]*=|:=|=>|[:=])[ \t]*"
+    rf"(?P<value>{_QUOTED}|[^\s\"'][^\s\"]*)"
+)
+_DEFAULT: Final = pattern(
+    rf"[\"'](?P<name>\w+)[\"'][ \t]*,[ \t]*(?:default[ \t]*=[ \t]*)?(?P<value>{_QUOTED})"  # os.getenv("KEY", "x")
+)
+_WHOLE_LINE: Final = pattern(  # ENV KEY x y z; KEY: x y z
+    r"^[-+ \t]*(?:(?:ENV|env)[ \t]+(?P<env>\w+)[ \t]+|(?P<key>[A-Za-z_]\w*):[ \t]+)(?P<value>[^=\s\"'].*?)[ \t\r]*$",
+    8,  # re.MULTILINE
+)
+_URLS: Final = pattern(r"[A-Za-z][A-Za-z0-9+.-]*://[^:/?#@\s\"'<>]*:(?P<value>[^/?#\s\"'<>]+)@")
+_PARAMETERS: Final = pattern(r"[?&;][ \t]*(?:password|passwd|pwd|sslpassword)[ \t]*=[ \t]*(?P<value>[^&;\s\"']+)", 2)
+_TOKENS: Final = pattern(
+    r"(?P<value>(?<![A-Za-z0-9_-])(?:gh[pousr]_[A-Za-z0-9]{30,}|github_pat_\w{30,}|glpat-[\w-]{20,}|[sr]k_live_\w{16,}"
+    r"|A[KS]IA[A-Z0-9]{16}|xox[abprs]-[\w-]{10,}|AIza[\w-]{30,}|SG\.[\w-]{16,}\.[\w-]{16,}|npm_[A-Za-z0-9]{30,}"
+    r"|eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*|hf_[A-Za-z0-9]{30,}|sk-(?:proj|ant|live)?-?[A-Za-z0-9][\w-]{24,}))"
+)
+_KEY_BLOCK: Final = pattern(
+    r"-----BEGIN[A-Z ]* PRIVATE KEY-----(?P<value>.+?)-----END[A-Z ]* PRIVATE KEY-----",
+    16,  # re.DOTALL
+)
+_MAY_HOLD: Final = pattern(
+    r"secret|pass|pwd|token|key|credential|://|AKIA|ASIA|gh[pousr]_|xox|glpat|AIza|eyJ|hf_|npm_|sk-|SG\.|sk_live", 2
+)
+
+
 def is_secret_name(name: str) -> bool:
     """Return whether a variable or setting called *name* holds a secret."""
     if name.startswith(_BROWSER):
@@ -112,3 +141,30 @@ def secret_in(name: str, value: str) -> str | None:
     if not is_secret_name(name) or is_placeholder(text) or "://" in text or _PATH.match(text):
         return None
     return text
+
+
+def secret_spans(text: str, *, code: bool = False) -> list[tuple[int, int]]:
+    """Return where secrets stand in *text*, by their names or their shape: in any file, message or part of a diff.
+
+    With *code* (Python and the like) only what stands in quotes counts as the value of a name: the rest computes it.
+    """
+    if not _MAY_HOLD.search(text):
+        return []
+    spans: set[tuple[int, int]] = set()
+    for expression in (_ASSIGNMENT, _DEFAULT) if code else (_ASSIGNMENT, _DEFAULT, _WHOLE_LINE):
+        for match in expression.finditer(text):
+            start, end = match.span("value")
+            opened = re.match(r"[rbuRBU]{0,2}[\"']", match["value"])
+            if opened is not None:
+                start, end = start + opened.end(), end - 1
+            elif code or re.match(r"[\w.]+[(\[]", match["value"]):
+                continue
+            name = match["env"] or match["key"] if expression is _WHOLE_LINE else match["name"]
+            value = text[start:end]
+            if "://" not in value and value.strip() and secret_in(name.rpartition(".")[2], value) == value.strip():
+                spans.add((start, end))
+    for expression in (_URLS, _PARAMETERS, _TOKENS, _KEY_BLOCK):
+        for match in expression.finditer(text):
+            if expression in (_TOKENS, _KEY_BLOCK) or not is_placeholder(match["value"]):
+                spans.add(match.span("value"))
+    return sorted(spans)

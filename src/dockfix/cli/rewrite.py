@@ -125,7 +125,8 @@ def _rendered(
         return
     for outcome in outcomes:
         if not written or form == "patch":
-            yield from text.diff(outcome, paint, outcome.repository.prefix if several else "")
+            shared = form == "text" and (output is not None or not sys.stdout.isatty())  # a file, a log of CI
+            yield from text.diff(outcome, paint, outcome.repository.prefix if several else "", masked=shared)
         if form == "text":
             yield from text.summary(outcome, paint, written=written)
     if form == "text" and mode != "check":

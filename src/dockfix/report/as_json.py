@@ -9,6 +9,7 @@ from typing import Final
 
 from dockfix.chain import Done, Failure, Refused
 from dockfix.changes import Change
+from dockfix.report.mask import Mask, mask_of
 from dockfix.session import Outcome
 from dockfix.syntax.edit import encode
 
@@ -18,10 +19,12 @@ VERSION: Final = 1
 def render(outcomes: Sequence[Outcome], failures: Iterable[Failure] = (), *, written: bool = False) -> str:
     """Return the outcomes as one JSON document. *failures* are those of no repository."""
     several = len(outcomes) > 1
+    mask = mask_of(outcomes)
+    outcomes = [mask.outcome(outcome) for outcome in outcomes]
     document = {
         "version": VERSION,
         "written": written,
-        "files": [_file(change, _prefix(one, several)) for one in outcomes for change in one.changes],
+        "files": [_file(change, _prefix(one, several), mask) for one in outcomes for change in one.changes],
         "fixes": [_done(done, _prefix(one, several)) for one in outcomes for done in one.result.fixes],
         "suggestions": [_done(done, _prefix(one, several)) for one in outcomes for done in one.result.suggestions],
         "skips": [_refused(skip, _prefix(one, several)) for one in outcomes for skip in one.result.skips],
@@ -37,11 +40,11 @@ def _prefix(outcome: Outcome, several: bool) -> str:
     return outcome.repository.prefix if several else ""
 
 
-def _file(change: Change, prefix: str) -> dict[str, object]:
+def _file(change: Change, prefix: str, mask: Mask) -> dict[str, object]:
     return {
         "path": prefix + change.path,
         "changed": change.before != change.after,
-        "diff": change.under(prefix).diff,
+        "diff": mask.diff(change.under(prefix)),
         "before_sha256": None if change.before is None else sha256(encode(change.before)).hexdigest(),
         "after_sha256": sha256(encode(change.after)).hexdigest(),
     }

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from dockfix.report.mask import mask_of
 from dockfix.session import Outcome
 
 
 def render(outcomes: Sequence[Outcome]) -> Iterator[str]:
     """Yield a line for every fix, suggestion, refusal and failure."""
-    for outcome in outcomes:
+    mask = mask_of(outcomes)
+    for outcome in map(mask.outcome, outcomes):
         prefix, result = outcome.repository.prefix, outcome.result
         for done in result.fixes:
             yield _command(

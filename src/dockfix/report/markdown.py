@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from dockfix.changes import diff
+from dockfix.report.mask import mask_of
 from dockfix.report.text import place
 from dockfix.session import Outcome
 from dockfix.transform import Safety
@@ -13,7 +13,8 @@ from dockfix.transform import Safety
 
 def render(outcomes: Sequence[Outcome]) -> Iterator[str]:
     """Yield what was done, what was refused, what went wrong, and the diff."""
-    for outcome in outcomes:
+    mask = mask_of(outcomes)
+    for outcome in map(mask.outcome, outcomes):
         prefix, result = outcome.repository.prefix, outcome.result
         if len(outcomes) > 1:
             yield f"## {_code(outcome.repository.prefix or '.')}\n\n"
@@ -40,7 +41,7 @@ def render(outcomes: Sequence[Outcome]) -> Iterator[str]:
                 yield f"- {_text(str(failure))}\n"
             yield "\n"
         if outcome.changes:
-            patch = diff(outcome.changes)
+            patch = "".join(mask.diff(change) for change in outcome.changes if change.before != change.after)
             fence = _fence(patch)
             yield f"### Diff\n\n{fence}diff\n{patch}{fence}\n\n"
 

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable, Sequence
 from urllib.parse import quote
 
+from dockfix.report.mask import mask_of
 from dockfix.session import Outcome
 
 
@@ -16,7 +17,8 @@ def render(outcomes: Sequence[Outcome]) -> str:
     """Return one SARIF document with a result for every fix, suggestion and refusal."""
     results: list[dict[str, object]] = []
     errors: list[dict[str, object]] = []
-    for outcome in outcomes:
+    mask = mask_of(outcomes)
+    for outcome in map(mask.outcome, outcomes):
         prefix, result = outcome.repository.prefix if len(outcomes) > 1 else "", outcome.result
         for done in result.fixes:
             message = ". ".join((done.title, *done.notes))

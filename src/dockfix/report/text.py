@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, TypeVar
 
 from dockfix.chain import Done, Refused
+from dockfix.report.mask import mask_of
 from dockfix.session import Outcome
 from dockfix.syntax.patterns import pattern
 from dockfix.transform import Safety
@@ -36,10 +37,12 @@ def harmless(text: str) -> str:
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
-def diff(outcome: Outcome, paint: Paint = plain, prefix: str = "") -> Iterator[str]:
-    """Yield the lines of the repository's diff."""
+def diff(outcome: Outcome, paint: Paint = plain, prefix: str = "", *, masked: bool = False) -> Iterator[str]:
+    """Yield the lines of the repository's diff; with *masked* no secret is shown in them."""
+    mask = mask_of([outcome]) if masked else None
     for change in outcome.changes:
-        text = change.under(prefix).diff
+        moved = change.under(prefix)
+        text = moved.diff if mask is None else mask.diff(moved)
         if paint is plain:
             yield text
             continue
@@ -49,7 +52,8 @@ def diff(outcome: Outcome, paint: Paint = plain, prefix: str = "") -> Iterator[s
 
 
 def summary(outcome: Outcome, paint: Paint = plain, *, written: bool = False) -> Iterator[str]:
-    """Yield what was done, what was held back and what was refused, for one repository."""
+    """Yield what was done, what was held back and what was refused, for one repository, without secrets."""
+    outcome = mask_of([outcome]).outcome(outcome)
     result, prefix = outcome.result, outcome.repository.prefix
     if result.fixes:
         yield paint("Written" if written else "Would change", "head") + "\n"
