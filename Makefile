@@ -16,8 +16,8 @@ test: .venv/developing  ## the checks that a change has to pass
 golden: .venv/developing  ## write what the transforms do now into golden/*/*/after and README.md
 	$(BIN)/pytest -q tests/test_golden.py tests/test_documentation.py --update-golden
 
-benchmark: .venv/developing  ## what starting costs
-	$(BIN)/python benchmarks/startup.py
+benchmark: .venv/developing  ## what dockfix costs, as ratios
+	$(BIN)/python benchmarks/speed.py
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

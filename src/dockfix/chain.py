@@ -100,6 +100,7 @@ def run(files: Files, dockerfiles: Sequence[str], settings: Settings) -> Result:
         for path, one in runs.items():
             if seen.get(path) != tree.shared_version:
                 one.run(tree, own)
+                one.forget()
                 seen[path] = tree.shared_version
         if all(version == tree.shared_version for version in seen.values()):
             break
@@ -152,6 +153,12 @@ class _Run:
         self.ignores = Ignores()
         self.checked: Dockerfile | None = None
         """The last text of the Dockerfile that was parsed and cross-checked."""
+        self.unreadable = False
+
+    def forget(self) -> None:
+        """Let go of what can be read again: there may be thousands of Dockerfiles."""
+        self.build = self.checked = None
+        self.version = -1
 
     def suggestions(self) -> Iterable[Done]:
         return dict.fromkeys(done for answer in self.answers.values() for done in answer[0])
@@ -166,12 +173,13 @@ class _Run:
 
     def run(self, tree: _Tree, own: frozenset[str]) -> None:
         start, fixed = dict(tree.contents), len(self.fixes)
-        if self.failures and self.build is None:
+        if self.unreadable:
             return
         if not self.origin:
             text = tree.files.text(self.path)
             self.origin = list(range(1, (text or "").count("\n") + 2))
         if not self._prepare(tree):
+            self.unreadable = True
             return
         quiet: dict[str, int] = {}
         changing: list[str] = []

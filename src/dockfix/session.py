@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
+from typing import TYPE_CHECKING
 
 from dockfix.chain import Failure, Result, Settings, run
 from dockfix.changes import Change
@@ -12,6 +13,11 @@ from dockfix.config import ConfigError, load_config
 from dockfix.records import record, replace
 from dockfix.registry import RegistryError, choose, load_transforms
 from dockfix.transform import Transform
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from dockfix.parts import Part
 
 
 @record
@@ -85,29 +91,80 @@ def find_repositories(paths: Iterable[str]) -> tuple[list[Repository], list[Fail
     return repositories, failures
 
 
-def run_all(repositories: Sequence[Repository], request: Request, jobs: int = 1) -> Iterator[Outcome]:
-    """Run the chain over every repository, with *jobs* processes (0: one a core), in the order given."""
-    jobs = min(jobs or os.cpu_count() or 1, len(repositories))
-    if jobs <= 1:
+def run_all(
+    repositories: Sequence[Repository],
+    request: Request,
+    jobs: int = 1,
+    done: Callable[[int], None] = lambda count: None,
+) -> Iterator[Outcome]:
+    """Run the chain over every repository, with *jobs* processes (0: one a core), in the order given.
+
+    *done* is told how many Dockerfiles were finished since it was told last.
+    """
+    jobs = jobs or os.cpu_count() or 1
+    if (
+        jobs == 1
+        or sum(len(repository.dockerfiles) for repository in repositories) < 2
+        or (len(repositories) == 1 and not _is_large(repositories[0]))
+    ):
         for repository in repositories:
             yield run_one(repository, request)
+            done(len(repository.dockerfiles))
         return
     from concurrent.futures import ProcessPoolExecutor
-    from functools import partial
 
     with ProcessPoolExecutor(jobs) as pool:
-        chunk = max(1, min(32, len(repositories) // (jobs * 4)))
-        yield from pool.map(partial(run_one, request=request), repositories, chunksize=chunk)
+        waiting = [
+            None if _is_large(repository) else pool.submit(run_one, repository, request) for repository in repositories
+        ]
+        for repository, future in zip(repositories, waiting, strict=True):
+            if future is None:
+                yield _run_large(repository, request, pool, jobs, done)
+            else:
+                yield future.result()
+                done(len(repository.dockerfiles))
 
 
 def run_one(repository: Repository, request: Request) -> Outcome:
     """Run the chain over one repository. Never raises: what goes wrong is in the result's failures."""
     from dockfix.project.disk import DiskFiles
 
+    return _outcome(
+        repository,
+        lambda: run(DiskFiles(repository.root), repository.dockerfiles, settings_for(repository.root, request)),
+    )
+
+
+def _is_large(repository: Repository) -> bool:
+    from dockfix.parts import SMALLEST
+
+    return len(repository.dockerfiles) >= 4 * SMALLEST
+
+
+def _run_large(
+    repository: Repository, request: Request, pool: Executor, jobs: int, done: Callable[[int], None]
+) -> Outcome:
+    from functools import partial
+
+    from dockfix.parts import run_parts
+
+    def all_parts() -> Result:
+        settings_for(repository.root, request)  # its errors are said once
+        return run_parts(repository.dockerfiles, partial(_run_part, repository.root, request), pool, jobs, done)
+
+    return _outcome(repository, all_parts)
+
+
+def _run_part(root: str, request: Request, dockerfiles: tuple[str, ...]) -> Part:
+    from dockfix.parts import run_part
+    from dockfix.project.disk import DiskFiles
+
+    return run_part(DiskFiles(root), settings_for(root, request), dockerfiles)
+
+
+def _outcome(repository: Repository, work: Callable[[], Result]) -> Outcome:
     try:
-        settings = settings_for(repository.root, request)
-        files = DiskFiles(repository.root)
-        result = run(files, repository.dockerfiles, settings)
+        result = work()
     except (ConfigError, RegistryError) as error:
         return Outcome(repository, (), Result(failures=(Failure("", 0, str(error)),)))
     except OSError as error:

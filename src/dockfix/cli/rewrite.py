@@ -10,11 +10,14 @@ import click
 
 from dockfix import changes
 from dockfix.chain import Failure
+from dockfix.cli.progress import Progress
 from dockfix.records import replace
 from dockfix.report import text
 from dockfix.session import Outcome, Request, find_repositories, run_all, run_one
 from dockfix.syntax.edit import encode
 
+MANY = 200
+"""From so many Dockerfiles on, several processes are worth their start."""
 FORMATS = ("text", "patch", "json", "github", "markdown", "sarif")
 
 
@@ -35,7 +38,7 @@ def _names(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -
 @click.option("--config", metavar="FILE", help="The configuration, instead of the repository's own.")
 @click.option("--format", "form", type=click.Choice(FORMATS), default="text", help="How to show the result.")
 @click.option("--output", metavar="FILE", help="Write the result to this file instead of the screen.")
-@click.option("--jobs", type=click.IntRange(0), default=1, metavar="N", help="Processes; 0 is one a core.")
+@click.option("--jobs", type=click.IntRange(0), metavar="N", help="Processes; 0 is one a core, as for many files.")
 def command(
     paths: tuple[str, ...],
     mode: str | None,
@@ -46,12 +49,16 @@ def command(
     config: str | None,
     form: str,
     output: str | None,
-    jobs: int,
+    jobs: int | None,
 ) -> int:
     """Rewrite the Dockerfiles that PATH names or holds."""
     request = Request(select, ignore, safe_only, tuple(map(os.path.abspath, files)), config)
     repositories, failures = find_repositories(paths or (".",))
-    outcomes = list(run_all(repositories, request, jobs))
+    count = sum(len(repository.dockerfiles) for repository in repositories)
+    if jobs is None:
+        jobs = 0 if count >= MANY else 1
+    with Progress(count, "Dockerfiles") as progress:
+        outcomes = list(run_all(repositories, request, jobs, progress.add))
     asks = mode is None and form == "text" and output is None and sys.stdin.isatty() and sys.stdout.isatty()
     written = mode == "write"
     if written:
