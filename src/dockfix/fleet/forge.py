@@ -35,7 +35,6 @@ class Repository:
     name: str
     branch: str
     """The default branch."""
-    clone_url: str
     closed: str = ""
     id: int = 0
 
@@ -71,7 +70,7 @@ class Forge(Protocol):
     """The calls. All raise ``ForgeError`` for what is final for a repository, ``CampaignError`` for what is for all."""
 
     def repositories(self, organisation: str) -> Iterator[str]:
-        """Yield the names of an organisation's repositories: no forks, nothing archived or empty."""
+        """Yield the names of an organisation's repositories: no forks, nothing archived."""
         ...
 
     def repository(self, name: str) -> Repository:
@@ -91,7 +90,7 @@ class Forge(Protocol):
         ...
 
     def update(self, repository: Repository, pull: PullRequest, proposal: Proposal) -> None:
-        """Give an open pull request this title and body."""
+        """Give an open pull request this body; the title may be someone's own by now."""
         ...
 
     def finish(self, repository: Repository, pull: PullRequest, labels: set[str], reviewers: set[str]) -> None:

@@ -177,6 +177,8 @@ class Git:
             return "not found, or not to be read with this token"
         if "not found" in text or "does not appear to be a git repository" in text or "does not exist" in text:
             return "not found: gone, renamed, or not to be read with this token"
+        if "not our ref" in text:
+            return "the planned commit is gone; plan again"
         if "redirect" in text or "error: 30" in text:
             return "moved to another address; name it by its new one"
         if "no space left" in text:

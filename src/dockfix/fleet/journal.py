@@ -198,6 +198,15 @@ class Journal:
         row = self._one("SELECT document FROM result WHERE name = ? AND chain = ?", name, self.get("chain"))
         return str(row[0]) if row else "{}"
 
+    def take_results(self, path: str) -> None:
+        """Take the results from the journal at *path*."""
+        with _explained(self.folder):
+            self._db.execute("ATTACH ? AS part", (path,))
+            try:
+                self._db.execute("INSERT OR REPLACE INTO result SELECT * FROM part.result")
+            finally:
+                self._db.execute("DETACH part")
+
     # --- where everything stands
 
     def standings(self) -> Iterator[Standing]:
