@@ -1,0 +1,220 @@
+"""The apt and apt-get commands of a build, and what else may read the package lists that they leave."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from dockfix.syntax.patterns import pattern
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dockfix.build.model import Build, Stage, Step
+    from dockfix.syntax.shell import Command, Script, Word
+
+MENTION: Final = pattern(r"(?<![\w.-])(?:/usr/bin/)?apt(?:-get|itude)?(?![\w./:-])")
+_REMOVES: Final = pattern(
+    r"(?<![\w-])(?:rm|find)[ \t][^;&|]*/var/lib/(?:apt(?![\w-])|\{|\*)|(?<![\w-])apt(?:-get)?\s+dist-?clean", re.DOTALL
+)
+_SCRIPT: Final = pattern(r"[\w./-]+\.(?:sh|bash)(?![\w.])")
+_OTHERS: Final = pattern(r"(?<![\w./-])(?:rosdep|gdebi|mk-build-deps|tasksel|apt-clone|apt-file|apt-cache)(?![\w.-])")
+_VALUES: Final = frozenset({"-o", "--option", "-c", "--config-file", "-t", "--target-release", "--default-release"})
+_READERS: Final = frozenset({"install", "upgrade", "dist-upgrade", "full-upgrade", "build-dep", "source", "download"})
+_LISTS: Final = ("/var/lib/apt", "/var/cache/apt")
+
+
+class AptCommand(NamedTuple):
+    """One apt or apt-get command of a RUN. ``action`` is its verb; ``sudo`` is the text in front of the program."""
+
+    script: Script
+    command: Command
+    program: Word
+    verb: Word
+    action: str
+    options: tuple[Word, ...]
+    operands: tuple[Word, ...]
+    sudo: str
+
+    @property
+    def plain(self) -> bool:
+        """Whether it stands in the list of commands itself, where ``&&`` can be put in front of it or behind it."""
+        command = self.command
+        return command.depth == 0 and not command.substitution and command.before in ("", "&&", ";", "\n")
+
+
+def apt_commands(step: Step) -> tuple[AptCommand, ...]:
+    """Return the apt and apt-get commands of a RUN that stand in its own script, in order."""
+    if step.keyword != "RUN" or "apt" not in step.instruction.value + _bodies(step) or step.script is None:
+        return ()
+    found = (_read(step.script, command) for command in step.script.commands)
+    return tuple(item for item in found if item is not None)
+
+
+def _bodies(step: Step) -> str:
+    return "".join(heredoc.body for heredoc in step.instruction.heredocs)
+
+
+def _read(script: Script, command: Command) -> AptCommand | None:
+    words = command.words
+    at = 0
+    if words and words[0].value == "sudo":
+        at = 1
+        while at < len(words) and words[at].raw in ("-E", "-H", "-n"):
+            at += 1
+    if at >= len(words) or words[at].value not in ("apt", "apt-get", "/usr/bin/apt-get"):
+        return None
+    program = words[at]
+    verb: Word | None = None
+    options: list[Word] = []
+    operands: list[Word] = []
+    value = False
+    for word in words[at + 1 :]:
+        if value or (word.raw.startswith("-") and len(word.raw) > 1):
+            options.append(word)
+            value = not value and word.raw in _VALUES
+        elif verb is None:
+            verb = word
+        else:
+            operands.append(word)
+    if verb is None or verb.value is None:
+        return None
+    sudo = script.source.text[words[0].start : program.start]
+    return AptCommand(script, command, program, verb, verb.value, tuple(options), tuple(operands), sudo)
+
+
+def reads_lists(commands: tuple[AptCommand, ...]) -> AptCommand | None:
+    """Return the first command of a RUN that reads package lists which the RUN has not fetched itself."""
+    for command in commands:
+        if command.action == "update":
+            return None
+        if command.action in _READERS and not _local_only(command):
+            return command
+    return None
+
+
+def _local_only(command: AptCommand) -> bool:
+    values = [word.value for word in command.operands]
+    return bool(values) and all(value is not None and value.startswith(("./", "/")) for value in values)
+
+
+def last_update(commands: tuple[AptCommand, ...]) -> AptCommand | None:
+    """Return the last ``apt-get update`` among the commands."""
+    return next((command for command in reversed(commands) if command.action == "update"), None)
+
+
+def removes_lists(step: Step, after: int) -> bool:
+    """Return whether the RUN's script removes the package lists behind its offset *after*, in quotes as well."""
+    return step.script is not None and _REMOVES.search(step.script.source.text, after) is not None
+
+
+def mounted(step: Step) -> bool:
+    """Return whether a mount keeps apt's lists or downloads out of the layer."""
+    for flag in step.instruction.flags:
+        settings = dict(part.partition("=")[::2] for part in (flag.value or "").split(","))
+        if flag.name != "mount" or settings.get("type", "bind") not in ("cache", "tmpfs"):
+            continue
+        target = posixpath.normpath(settings.get("target") or settings.get("dst") or settings.get("destination") or "/")
+        if any(f"{place}/".startswith(f"{target}/") or target.startswith(f"{place}/") for place in _LISTS):
+            return True
+    return False
+
+
+def kept_stages(build: Build) -> frozenset[int]:
+    """Return the stages whose layers somebody gets: the final one, targets of services, and what these are built on."""
+    wanted = {service.target for service in build.project.services}
+    waiting = [build.final.index, *(stage.index for stage in build.stages if stage.name in wanted)]
+    for step in build.steps:
+        copy = step.copy if step.instruction.flag("from") is not None else None
+        if copy is not None and any(source.value == "/" for source in copy.sources):
+            waiting += [stage.index for stage in build.stages if copy.from_ in (stage.name, str(stage.index))]
+    kept: set[int] = set()
+    while waiting:
+        index = waiting.pop()
+        if index in kept:
+            continue
+        kept.add(index)
+        base = build.stages[index].base_stage
+        if base is not None:
+            waiting.append(base)
+    return frozenset(kept)
+
+
+def later_steps(build: Build, step: Step) -> Iterator[Step]:
+    """Yield the steps that see the files of *step*: the later ones of its stage, and the stages built on that."""
+    grown = {step.stage}
+    for stage in build.stages[step.stage :]:
+        if stage.index == step.stage:
+            yield from (other for other in stage.steps if other.line > step.line)
+        elif stage.base_stage in grown:
+            grown.add(stage.index)
+            yield from stage.steps[1:]
+
+
+def hidden_use(build: Build, stage: Stage, step: Step) -> str | None:
+    """Return why *step* may read package lists in a way that its apt commands do not show, None where it does not."""
+    keyword = step.keyword
+    if keyword not in ("RUN", "CMD", "ENTRYPOINT", "ONBUILD"):
+        return None
+    text = step.instruction.value + _bodies(step)
+    script = step.script
+    if keyword != "RUN" or script is None:
+        if MENTION.search(text):
+            return f"{keyword} uses apt in a way that is not read"
+        if keyword != "RUN":
+            return None
+    else:
+        known = {command.command.start for command in apt_commands(step)}
+        for command in script.commands:
+            if command.start in known or command.name in (
+                "echo",
+                "printf",
+                "rm",
+                "mkdir",
+                "sed",
+                "cat",
+                "dpkg",
+                "test",
+            ):
+                continue
+            for word in command.words:
+                if MENTION.search(word.raw):
+                    return f"{command.words[0].raw} uses apt in a way that is not read"
+    other = _OTHERS.search(text)
+    if other:
+        return f"{other.group()} reads the package lists"
+    return _script_use(build, stage, text)
+
+
+def _script_use(build: Build, stage: Stage, text: str) -> str | None:
+    """Return why a script of the build context that the text names may use apt."""
+    for word in dict.fromkeys(_SCRIPT.findall(text)):
+        if "://" in word:
+            continue
+        name = posixpath.basename(word)
+        context = build.project.context
+        found = [path for path in context.paths if posixpath.basename(path) == name]
+        if found:
+            for path in found:
+                body = context.text(path) or ""
+                if MENTION.search(body) and "update" not in body:
+                    return f"{context.repository_path(path)} uses apt"
+        elif _copied(stage, name):
+            return f"what {word} does is not known"
+    return None
+
+
+def _copied(stage: Stage, name: str) -> bool:
+    """Whether a COPY of the context may bring a file of that name."""
+    for step in stage.of("COPY", "ADD"):
+        copy = step.copy
+        if copy is None:
+            return True
+        if copy.from_ is None:
+            values = [source.value for source in copy.sources]
+            if any(value is None or posixpath.basename(value) == name for value in values):
+                return True
+            if any("." not in posixpath.basename((value or "").strip("./")) for value in values):
+                return True
+    return False

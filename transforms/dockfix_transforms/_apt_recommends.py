@@ -1,0 +1,126 @@
+"""Which recommended packages an image can do without: the table ``knowledge/apt_recommends.toml``."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import TYPE_CHECKING
+
+from dockfix.syntax.edit import Edit, insert
+from dockfix.transform import Fix, Safety, Skip
+from dockfix_transforms._knowledge import table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dockfix.build.model import Build, Stage, Step
+    from dockfix.syntax.shell import Word
+    from dockfix_transforms._apt import AptCommand
+
+
+@cache
+def _plain() -> frozenset[str]:
+    return frozenset(table("apt_recommends")["plain"])
+
+
+def needed_with(package: str) -> tuple[str, ...] | None:
+    """Return the recommended packages that *package* needs all the same; None where the table does not tell."""
+    name = re.split(r"[=/:]", package, maxsplit=1)[0]
+    known = table("apt_recommends")
+    if name in _plain():
+        return ()
+    for pattern, companions in known["needs"].items():
+        if re.fullmatch(pattern, name):
+            return tuple(companions)
+    if any(re.fullmatch(pattern, name) for pattern in known["plain_patterns"]):
+        return ()
+    return None
+
+
+def without_recommends(build: Build, step: Step, commands: tuple[AptCommand, ...]) -> Iterator[Fix | Skip]:
+    """Add ``--no-install-recommends`` to the installs of a RUN, and name what their packages need all the same."""
+    if "nstall-Recommends" in build.dockerfile.text:
+        return
+    edits: list[Edit] = []
+    unknown: dict[str, None] = {}
+    added: dict[str, None] = {}
+    for item in commands:
+        if item.action != "install" or any("-recommends" in word.raw for word in item.options) or not item.operands:
+            continue
+        names: list[tuple[Word, tuple[str, ...]]] = []
+        strange = [word.raw for word in item.operands if word.value is None or needed_with(word.value) is None]
+        if strange:
+            unknown.update(dict.fromkeys(strange))
+            continue
+        for word in item.operands:
+            names.append((word, needed_with(word.value or "") or ()))
+        edits.append(insert(_behind_options(item), " --no-install-recommends"))
+        edits += _companions(build, step, item, names, added)
+    if unknown:
+        shown = ", ".join(list(unknown)[:3]) + (" and others" if len(unknown) > 3 else "")
+        yield Skip(f"whether the image needs the packages that {shown} recommends is not known", step.line)
+    if edits:
+        notes = (f"named now, since it was only recommended: {', '.join(added)}",) if added else ()
+        title = "add --no-install-recommends"
+        yield Fix(title, {build.path: tuple(sorted(edits))}, step.line, safety=Safety.REVIEW, notes=notes)
+
+
+def _behind_options(item: AptCommand) -> int:
+    """Return the offset behind the verb and the options that follow it on its line."""
+    last = item.verb
+    text = item.script.source.text
+    for word in item.options:
+        if word.start > last.end and not text[last.end : word.start].strip(" ") and word.raw.startswith("-"):
+            if "\n" in text[last.end : word.start] or word.raw in ("-t", "-o", "-c"):
+                break
+            if item.script.span(word)[0] - item.script.span(last)[1] != word.start - last.end:
+                break
+            last = word
+    return item.script.span(last)[1]
+
+
+def _companions(
+    build: Build,
+    step: Step,
+    item: AptCommand,
+    names: list[tuple[Word, tuple[str, ...]]],
+    added: dict[str, None],
+) -> Iterator[Edit]:
+    present = _present(build, build.stages[step.stage], step) | {word.value or "" for word, _ in names}
+    for pattern, given in table("apt_recommends")["brings"].items():
+        if any(re.fullmatch(pattern, name) for name in present):
+            present = present | set(given)
+    text = build.dockerfile.text
+    for index, (word, companions) in enumerate(names):
+        missing = [name for name in companions if name not in present and name not in added]
+        if not missing:
+            continue
+        added.update(dict.fromkeys(missing))
+        present.update(missing)
+        start, end = item.script.span(word)
+        previous = item.script.span(names[index - 1][0] if index else item.verb)[1]
+        between = text[previous:start]
+        if "\n" in between and not between.replace(step.escape, "").strip():
+            yield insert(start, "".join(f"{name}{between[between.index(step.escape) - 1 :]}" for name in missing))
+        else:
+            yield insert(end, "".join(f" {name}" for name in missing))
+
+
+def _present(build: Build, stage: Stage, step: Step) -> set[str]:
+    """Return the packages that the image has for certain when the RUN starts."""
+    from dockfix_transforms._apt import apt_commands
+
+    found: set[str] = set()
+    chain = [stage]
+    while chain[-1].base_stage is not None:
+        chain.append(build.stages[chain[-1].base_stage])
+    image = chain[-1].image
+    if image is not None and image.official:
+        found.update(table("apt_recommends")["images"].get(image.repository, ()))
+    for one in chain:
+        for other in one.of("RUN"):
+            if other.line < step.line:
+                for command in apt_commands(other):
+                    if command.action == "install":
+                        found.update(word.value for word in command.operands if word.value)
+    return found
