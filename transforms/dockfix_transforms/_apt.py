@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from dockfix.syntax.patterns import pattern
@@ -22,6 +23,8 @@ _SCRIPT: Final = pattern(r"[\w./-]+\.(?:sh|bash)(?![\w.])")
 _OTHERS: Final = pattern(r"(?<![\w./-])(?:rosdep|gdebi|mk-build-deps|tasksel|apt-clone|apt-file|apt-cache)(?![\w.-])")
 _VALUES: Final = frozenset({"-o", "--option", "-c", "--config-file", "-t", "--target-release", "--default-release"})
 _READERS: Final = frozenset({"install", "upgrade", "dist-upgrade", "full-upgrade", "build-dep", "source", "download"})
+_INSTALLS: Final = pattern(r"(?<![\w-])apt(?:-get)?\b[^\n&|;]*\sinstall\s")
+_MOST_NEAR: Final = 40
 _LISTS: Final = ("/var/lib/apt", "/var/cache/apt")
 
 
@@ -139,6 +142,18 @@ def kept_stages(build: Build) -> frozenset[int]:
         if base is not None:
             waiting.append(base)
     return frozenset(kept)
+
+
+def built_on(build: Build) -> str | None:
+    """Return a Dockerfile nearby that installs without an update, as one that is built on this image may."""
+    folder = posixpath.dirname(posixpath.dirname(build.path))
+    files = build.project.files
+    near = (path for path in files.below(folder) if "ockerfile" in posixpath.basename(path) and path != build.path)
+    for path in islice(near, _MOST_NEAR):
+        text = files.text(path) or ""
+        if _INSTALLS.search(text) and "update" not in text:
+            return path
+    return None
 
 
 def later_steps(build: Build, step: Step) -> Iterator[Step]:

@@ -13,6 +13,7 @@ from dockfix.transform import Fix, Phase, Safety, Skip, transform
 from dockfix_transforms._apt import (
     AptCommand,
     apt_commands,
+    built_on,
     hidden_use,
     kept_stages,
     last_update,
@@ -58,9 +59,9 @@ def apt_get_hygiene(build: Build) -> Iterator[Fix | Skip]:
     ``-y`` is added where it lacks. ``--no-install-recommends`` needs a review: it is added where the table tells for
     every package that the image does not need what it recommends, and what it does need is named.
 
-    When it holds back: a cache mount on apt's directories; docker-clean is removed; a later RUN, a script or another
-    stage that may read the lists; builder stages keep their lists and their recommended packages; an update inside
-    of ``if`` or a function; packages that the table does not have.
+    When it holds back: a cache mount on apt's directories; docker-clean is removed; a later RUN, a script, another
+    stage or another Dockerfile that may read the lists; builder stages keep their lists and their recommended
+    packages; an update inside of ``if`` or a function; packages that the table does not have.
 
     Source: Docker's documentation, "Building best practices", apt-get
     (https://docs.docker.com/build/building/best-practices/#apt-get); the recommendations in
@@ -227,6 +228,10 @@ def _removal(build: Build, step: Step, commands: tuple[AptCommand, ...]) -> Iter
         if reason:
             yield Skip(f"the package lists stay: {reason} (line {other.line})", step.line)
             return
+    other_file = built_on(build)
+    if other_file is not None:
+        yield Skip(f"the package lists stay: {other_file} installs without an update, maybe on this image", step.line)
+        return
     at = _end(step, update)
     if at is None:
         yield Skip("the package lists stay: the RUN is more than a list of commands", step.line)
