@@ -36,6 +36,8 @@ class Done:
     """The files that it edits."""
     secrets: tuple[str, ...] = ()
     """As in ``Fix``."""
+    variables: tuple[tuple[str, str], ...] = ()
+    """As in ``Fix``; sorted pairs."""
 
 
 @record
@@ -322,6 +324,7 @@ class _Run:
             fix.notes,
             tuple(sorted(fix.edits)),
             fix.secrets,
+            tuple(sorted(fix.variables.items())),
         )
 
     def _applied(self, fixes: Sequence[Fix], files: Files) -> dict[str, str] | str:

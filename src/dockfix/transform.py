@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum, IntEnum
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from dockfix.records import record
@@ -72,6 +73,8 @@ class Fix:
     notes: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
     """Values in the edited text that no output may show but the local diff of the file that holds them."""
+    variables: Mapping[str, str] = MappingProxyType({})
+    """Variables that the container and the build get from outside now, with the values that stood in the files."""
 
 
 @record

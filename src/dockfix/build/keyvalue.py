@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from itertools import pairwise
 from typing import Final
 
 from dockfix.records import record
-from dockfix.syntax.dockerfile import Instruction
+from dockfix.syntax.dockerfile import Dockerfile, Instruction
+from dockfix.syntax.edit import Edit, delete
 
 _BLANK: Final = " \t\v\f\r\n"
 
@@ -60,6 +62,35 @@ def pairs_of(instruction: Instruction, escape: str = "\\") -> tuple[Pair, ...]:
         else:
             return ()
     return tuple(pairs)
+
+
+def without_names(dockerfile: Dockerfile, instruction: Instruction, names: Collection[str]) -> list[Edit]:
+    """Return the edits that take *names* out of an ENV, ARG or LABEL: some of its pairs, or the whole instruction.
+
+    A comment above a pair goes with it. A comment above the whole instruction stays where one of its kind follows
+    directly: it is a heading of both.
+    """
+    pairs = pairs_of(instruction, dockerfile.escape)
+    kept = [pair for pair in pairs if pair.name not in names]
+    if not kept:
+        nodes = dockerfile.nodes
+        following = nodes[at] if (at := nodes.index(instruction) + 1) < len(nodes) else None
+        if isinstance(following, Instruction) and following.keyword == instruction.keyword:
+            return [delete(instruction.start, instruction.end)]
+        from dockfix.build.layout import removals
+
+        return removals(dockerfile, [instruction])
+    edits: list[Edit] = []
+    first = kept[0]
+    if first is not pairs[0]:
+        last = pairs[pairs.index(first) - 1]
+        gap = dockerfile.text[last.end : first.start]
+        end = first.start if "#" not in gap else last.end + len(gap) - len(gap.lstrip(" \t"))
+        edits.append(delete(pairs[0].start, end))
+    for before, pair in pairwise(pairs):
+        if pair.name in names and pair.start > first.start:
+            edits.append(delete(before.end, pair.end))
+    return edits
 
 
 def _old_name_end(text: str) -> int:

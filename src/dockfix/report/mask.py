@@ -68,7 +68,9 @@ class Mask:
 
     def done(self, done: Done) -> Done:
         """Return a fix whose title and notes hold no secret."""
-        return replace(done, title=self.text(done.title), notes=tuple(map(self.text, done.notes)), secrets=())
+        return replace(
+            done, title=self.text(done.title), notes=tuple(map(self.text, done.notes)), secrets=(), variables=()
+        )
 
     def outcome(self, outcome: Outcome) -> Outcome:
         """Return the outcome with no secret in a title, note, reason or message; its changes stay as they are."""

@@ -1,0 +1,32 @@
+"""Taking names out of ENV, ARG and LABEL."""
+
+from __future__ import annotations
+
+import pytest
+
+from dockfix.build.keyvalue import without_names
+from dockfix.syntax.dockerfile import parse
+from dockfix.syntax.edit import apply_edits
+
+
+@pytest.mark.parametrize(
+    ("before", "names", "after"),
+    [
+        ("ENV S=1\n", {"S"}, ""),
+        ("ENV S 1 2\n", {"S"}, ""),
+        ("ARG S\nRUN x\n", {"S"}, "RUN x\n"),
+        ("ENV A=1 S='x y' T=3", {"S", "T"}, "ENV A=1"),
+        ("ENV S=1 T=2 B=1 U=3\n", {"S", "T", "U"}, "ENV B=1\n"),
+        ("ENV S=1 \\\n    B=2\n", {"S"}, "ENV B=2\n"),
+        ("ENV A=1 \\\n    # of S\n    S=x \\\n    B=2\n", {"S"}, "ENV A=1 \\\n    B=2\n"),
+        ("ENV S=1 \\\n    # of B\n    B=2\n", {"S"}, "ENV \\\n    # of B\n    B=2\n"),
+        ("# of S\nENV S=1\n\nRUN x\n", {"S"}, "RUN x\n"),
+        ("# of both\nENV S=1\nENV B=1\n", {"S"}, "# of both\nENV B=1\n"),
+    ],
+)
+def test_without_names(before: str, names: set[str], after: str) -> None:
+    text = "FROM scratch\n\n" + before
+    dockerfile = parse(text)
+    edits = without_names(dockerfile, dockerfile.instructions[1], names)
+    assert apply_edits(text, edits).rstrip("\n") == ("FROM scratch\n\n" + after).rstrip("\n")
+    parse(apply_edits(text, edits))
