@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 from collections.abc import Iterator, Mapping
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from dockfix.build.model import Build
@@ -97,8 +97,8 @@ def overridden(build: Build, file: ComposeFile, name: str, keys: frozenset[str])
 def _table() -> tuple[Mapping[str, Any], ...]:
     import tomllib
 
-    text = (Path(__file__).with_name("knowledge") / "services.toml").read_text("utf-8")
-    return tuple(tomllib.loads(text)["service"])
+    with open(os.path.join(os.path.dirname(__file__), "knowledge", "services.toml"), "rb") as file:
+        return tuple(tomllib.load(file)["service"])
 
 
 def known_image(service: Mapping[str, Value]) -> Mapping[str, Any] | None:

@@ -1,0 +1,207 @@
+"""The transform compose-secrets."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+from dockfix.build.model import Build
+from dockfix.build.secrets import is_placeholder
+from dockfix.project.invocations import candidates
+from dockfix.syntax.edit import Edit, insert
+from dockfix.syntax.patterns import pattern
+from dockfix.transform import Fix, Phase, Safety, Skip, transform
+from dockfix_transforms._compose_files import ComposeFile, compose_files, swarm
+
+if TYPE_CHECKING:
+    from dockfix_transforms._compose_passwords import Secret
+
+_MENTION: Final = pattern(r"(?i)pass|pwd|secret|token|key|cred|://[^\s/]*@")
+_FOR_TRIALS: Final = pattern(
+    r"(?:^|[/._-])(?:dev|devel|development|local|tests?|testing|ci|e2e|examples?|samples?|debug|demo|devcontainer)(?=[/._-])"
+)
+_RUNS_COMPOSE: Final = pattern(r"\bdocker[- ]compose\b")
+_TEMPLATES: Final = (".env.example", ".env.sample", ".env.template", ".env.dist", "env.example", "example.env")
+_SEARCHED: Final = pattern(
+    r"\.(?:py|js|ts|json|ini|cfg|toml|conf|properties|ya?ml|sh|env|rb|php|go|java)\Z|(?:^|/)\.env[^/]*\Z"
+)
+_MOST_FILES: Final = 400
+
+
+@transform(safety=Safety.REVIEW, phase=Phase.COMPOSE)
+def compose_secrets(build: Build) -> Iterator[Fix | Skip]:
+    """Take passwords out of compose files: they come from the environment or from .env.
+
+    Why: a compose file is in the repository, and so is every password in it.
+
+    Example:
+         FROM python:3.12-slim
+         COPY . /app
+         CMD ["python", "/app/main.py"]
+        @@ compose.yaml
+         services:
+           web:
+             build: .
+             environment:
+        -      DATABASE_URL: postgresql://shop:hunter2@db/shop
+        +      DATABASE_URL: postgresql://shop:${POSTGRES_PASSWORD:?}@db/shop
+           db:
+             image: postgres:17
+             environment:
+               POSTGRES_USER: shop
+        -      POSTGRES_PASSWORD: hunter2
+        +      POSTGRES_PASSWORD: ${POSTGRES_PASSWORD:?}
+        @@ .env.example
+        +# Copy this file to .env and fill it in: docker compose reads it from there.
+        +POSTGRES_PASSWORD=
+
+    ``${NAME:?}`` stops compose with the variable's name where it has no value. One password is one variable: for the
+    database, for the clients that get it in a URL or as a variable, and for the database's own health check. What
+    stood in the file is written nowhere: the note names what belongs into ``.env``.
+
+    When it holds back: placeholders, empty values and ``${...}``; files for development and tests by their name;
+    a workflow that starts compose, where there is no ``.env``; a password that the code or a file for ``env_file``
+    holds as well; one that is percent-encoded in a URL; places that an anchor shares; files for ``docker stack``.
+
+    Source: Docker's documentation, "Set environment variables" (https://docs.docker.com/compose/how-tos/environment-variables/)
+    and "Interpolation" (https://docs.docker.com/reference/compose-file/interpolation/).
+    """
+    for file in compose_files(build):
+        if _MENTION.search(file.text) and not _FOR_TRIALS.search(f"/{file.path}"):
+            yield from _file(build, file)
+
+
+def _file(build: Build, file: ComposeFile) -> Iterator[Fix | Skip]:
+    from dockfix.syntax.yaml_edit import Editing, replace_scalar
+    from dockfix_transforms._compose_passwords import secrets_of
+
+    found = secrets_of(file)
+    if not found:
+        return
+    reason = swarm(build, file) or _unattended(build) or _template_in_use(file)
+    if reason is not None:
+        yield Skip(f"the passwords stay in it: {reason}", file.lines.get(found[0].places[0].service, 0), file.path)
+        return
+    taken: list[Secret] = []
+    for secret in found:
+        reason = _obstacle(build, file, secret)
+        if reason is None:
+            taken.append(secret)
+        else:
+            place = secret.places[0]
+            yield Skip(
+                f"{secret.name} of {place.service} stays in it: {reason}", file.lines.get(place.service, 0), file.path
+            )
+    changes: dict[tuple[str | int, ...], list[tuple[int, int, str]]] = {}
+    values: dict[tuple[str | int, ...], str] = {}
+    for secret in taken:
+        for place in secret.places:
+            changes.setdefault(place.path, []).append((place.start, place.end, f"${{{secret.name}:?}}"))
+            values[place.path] = place.value
+    editing = Editing(file.text)
+    for path, spans in changes.items():
+        value = values[path]
+        for start, end, text in sorted(set(spans), reverse=True):
+            value = value[:start] + text + value[end:]
+        if not editing.apply(replace_scalar(editing.text, path, value)):
+            return
+    if taken:
+        yield _fix(build, file, editing.edits(), taken)
+
+
+def _unattended(build: Build) -> str | None:
+    for path, kind in candidates(build.project.files):
+        if kind == "workflow" and _RUNS_COMPOSE.search(build.project.files.text(path) or ""):
+            return f"{path} starts compose, where nobody fills in .env"
+    return None
+
+
+def _template_in_use(file: ComposeFile) -> str | None:
+    for name, service in file.services.items():
+        listed = service.get("env_file")
+        for item in listed if isinstance(listed, tuple) else (listed,):
+            if isinstance(item, str) and posixpath.basename(item) in _TEMPLATES:
+                return f"{name} runs with {item}, which would be the template"
+    return None
+
+
+def _obstacle(build: Build, file: ComposeFile, secret: Secret) -> str | None:
+    """Return why the secret cannot be taken out as a whole."""
+    from dockfix.syntax.yaml_edit import replace_scalar
+    from dockfix_transforms._compose_passwords import named_otherwise
+
+    if any(place.secret != secret.value for place in secret.places):
+        return "a URL has it percent-encoded"
+    if "$" in secret.value:
+        return "it holds a dollar sign, which .env reads in another way"
+    if named_otherwise(file, secret):
+        return "its command line names it in a way that is not known"
+    if any(replace_scalar(file.text, place.path, "${X:?}") is None for place in secret.places):
+        return "it stands where an anchor shares it, or in several lines"
+    files = build.project.files
+    folder = posixpath.dirname(file.path)
+    for name in (".env", *_TEMPLATES):  # what is in .env now, or was copied there: it may be for outside of compose
+        given = _assigned(_text(build, folder, name), secret.name)
+        if given is not None and given != secret.value and not is_placeholder(given):
+            return f"{name} gives {secret.name} another value"
+    if secret.giver is None:
+        return None
+    expression = re.compile(rf"[\"'=:\s]{re.escape(secret.value)}(?=[\"'@\s]|\Z)")
+    for service in file.services.values():
+        listed = service.get("env_file")
+        for item in listed if isinstance(listed, tuple) else (listed,):
+            path = posixpath.normpath(posixpath.join(folder, item)) if isinstance(item, str) else ""
+            if expression.search(files.text(path) or ""):
+                return f"{path} holds it as well"
+    if secret.clients:
+        return None
+    code = [path for path in sorted(files.paths) if _SEARCHED.search(path) and "compose" not in path]
+    for path in code[:_MOST_FILES]:
+        if secret.value in (text := files.text(path) or "") and expression.search(text):
+            return f"{path} holds it as well"
+    return None
+
+
+def _text(build: Build, folder: str, name: str) -> str:
+    return build.project.files.text(posixpath.join(folder, name)) or ""
+
+
+def _assigned(text: str, name: str) -> str | None:
+    match = re.search(rf"^[ \t]*(?:export[ \t]+)?{name}[ \t]*=[ \t]*(.*?)[ \t\r]*$", text, re.MULTILINE)
+    return match.group(1).strip("\"'") if match else None
+
+
+def _fix(build: Build, file: ComposeFile, edits: list[Edit], taken: list[Secret]) -> Fix:
+    folder = posixpath.dirname(file.path)
+    names = [secret.name for secret in taken]
+    known = [name for name in _TEMPLATES if posixpath.join(folder, name) in build.project.files.paths]
+    path = posixpath.join(folder, known[0] if known else _TEMPLATES[0])
+    present = build.project.files.text(path) or ""
+    newline = "\r\n" if "\r\n" in (present or file.text) else "\n"
+    missing = [name for name in names if not re.search(rf"^\s*#?\s*(?:export\s+)?{name}\s*=", present, re.MULTILINE)]
+    lines = [] if present else ["# Copy this file to .env and fill it in: docker compose reads it from there."]
+    lines += [f"{name}=" for name in missing]
+    changes: dict[str, list[Edit]] = {file.path: edits}
+    if missing:
+        lead = newline if present and not present.endswith("\n") else ""
+        changes[path] = [insert(len(present), lead + "".join(line + newline for line in lines))]
+    notes = [
+        f"Put the values that stood in {file.name} into .env beside it before the next start: {', '.join(names)}.",
+        "They stay in the history of the repository: change them where they protect something. "
+        "A database that exists keeps its password until it is changed there.",
+    ]
+    if any(place.host for secret in taken for place in secret.places):
+        notes.append("A password that is part of a URL has to be percent-encoded, or of letters and digits alone.")
+    if not re.search(
+        r"^/?(?:\*\*/)?\.env\s*$", _text(build, "", ".gitignore") + _text(build, folder, ".gitignore"), re.M
+    ):
+        notes.append("No .gitignore names .env: add it, so that the file stays out of the repository.")
+    title = f"Take {_listed(names)} out of {file.name}"
+    secrets = tuple(dict.fromkeys(secret.value for secret in taken))
+    return Fix(title, changes, build.final.steps[0].line, notes=tuple(notes), secrets=secrets)
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
