@@ -7,13 +7,7 @@ from typing import Final
 
 import click
 
-_COMMANDS: Final = {
-    "list": "dockfix.cli.list",
-    "explain": "dockfix.cli.explain",
-    "verify": "dockfix.cli.verify",
-    "fleet": "dockfix.cli.fleet",
-}
-"""A command's module; it holds the click command ``command`` and is imported when it is asked for."""
+from dockfix.cli.arguments import COMMANDS
 
 _DEFAULT: Final = "dockfix.cli.rewrite"
 
@@ -22,10 +16,10 @@ class _Commands(click.Group):
     """A group whose first argument may also be a path: then the default command runs."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
+        return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        module = _COMMANDS.get(cmd_name)
+        module = COMMANDS.get(cmd_name)
         if module is None:
             return _command(_DEFAULT)
         return _command(module)
@@ -33,7 +27,7 @@ class _Commands(click.Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if "--verify" in args:  # rewriting that is verified is verifying that writes
             args = ["verify", *(arg for arg in args if arg not in ("--verify", "--diff"))]
-        if not args or args[0] not in (*_COMMANDS, "-h", "--help", "--version"):
+        if not args or args[0] not in (*COMMANDS, "-h", "--help", "--version"):
             args = ["", *args]
         return super().parse_args(ctx, args)
 

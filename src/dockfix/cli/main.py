@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import NoReturn
 
@@ -11,6 +12,31 @@ def main() -> NoReturn:
     import gc
 
     gc.set_threshold(50_000, 20, 20)  # what is imported stays: looking for garbage among it is a tenth of the start
+    from dockfix.cli.arguments import plain_arguments
+    from dockfix.cli.screen import CommandError
+
+    try:
+        arguments = plain_arguments(sys.argv[1:])
+        if arguments is None:
+            status = _with_click()
+        else:
+            from dockfix.cli.rewriting import run
+
+            status = run(arguments)
+        sys.stdout.flush()
+    except CommandError as error:
+        print(f"dockfix: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("dockfix: stopped", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:  # the reader, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(1)
+    sys.exit(status)
+
+
+def _with_click() -> int:
     import click
 
     from dockfix.cli.commands import commands
@@ -19,14 +45,10 @@ def main() -> NoReturn:
         status = commands.main(prog_name="dockfix", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
-        sys.exit(2)
+        return 2
     except click.ClickException as error:
         print(f"dockfix: {' '.join(error.format_message().split())}", file=sys.stderr)
-        sys.exit(2)
-    except (click.Abort, KeyboardInterrupt):
-        print("dockfix: stopped", file=sys.stderr)
-        sys.exit(130)
-    except BrokenPipeError:  # the reader, such as head, has seen enough
-        sys.stderr.close()
-        sys.exit(1)
-    sys.exit(status if isinstance(status, int) else 0)
+        return 2
+    except click.Abort as error:
+        raise KeyboardInterrupt from error
+    return status if isinstance(status, int) else 0

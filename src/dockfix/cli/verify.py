@@ -10,7 +10,8 @@ from collections.abc import Set as AbstractSet
 import click
 
 from dockfix import changes
-from dockfix.cli.rewrite import _colours, _names, _printable, _show
+from dockfix.cli.rewrite import names
+from dockfix.cli.screen import colours, printable, show
 from dockfix.session import Repository, Request, find_repositories
 from dockfix.verify.check import Limits
 from dockfix.verify.engine import EngineError, split_pair
@@ -24,8 +25,8 @@ from dockfix.verify.session import Verified, engine_for_a_run, verify_repository
 @click.argument("paths", nargs=-1, metavar="[PATH]...")
 @click.option("--write", is_flag=True, help="Leave out the transforms that break the image, and write the rest.")
 @click.option("--unproved", is_flag=True, help="Write also where nothing can be proved: the image does not build now.")
-@click.option("--select", multiple=True, callback=_names, metavar="NAME,...", help="Only these transforms.")
-@click.option("--ignore", multiple=True, callback=_names, metavar="NAME,...", help="All but these transforms.")
+@click.option("--select", multiple=True, callback=names, metavar="NAME,...", help="Only these transforms.")
+@click.option("--ignore", multiple=True, callback=names, metavar="NAME,...", help="All but these transforms.")
 @click.option("--safe-only", is_flag=True, help="Only fixes that leave the running container the same.")
 @click.option("--transform", "files", multiple=True, metavar="FILE.py", help="Also the transforms in this file.")
 @click.option("--config", metavar="FILE", help="The configuration, instead of the repository's own.")
@@ -92,7 +93,7 @@ def command(
     )
     repositories, failures = find_repositories(paths or (".",))
     for failure in failures:
-        print(f"dockfix: {_printable(str(failure))}", file=sys.stderr)
+        print(f"dockfix: {printable(str(failure))}", file=sys.stderr)
     show_now = form == "text" and output is None
     found: list[Verified] = []
     written: set[str] = set()
@@ -105,13 +106,13 @@ def command(
                         written.add(one.repository.prefix + one.dockerfile)
                 found.append(one)
                 if show_now:
-                    _show(_rendered([one], "text", written if write else None, colours=_colours()), None)
+                    show(_rendered([one], "text", written if write else None, colours=colours()), None)
                 if one.outcome in (Outcome.WORSE, Outcome.FAILED) and not keep_going:
                     break
         except EngineError as error:
             raise click.ClickException(str(error)) from error
     if not show_now:
-        _show(_rendered(found, form, written if write else None), output)
+        show(_rendered(found, form, written if write else None), output)
     return _status(found, failed=bool(failures))
 
 

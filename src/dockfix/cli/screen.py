@@ -1,0 +1,42 @@
+"""What goes to the screen, or to the file in its place."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+
+from dockfix.syntax.edit import encode
+
+
+class CommandError(Exception):
+    """What was asked for can't be done; the text is for the user."""
+
+
+def show(parts: Iterable[str], output: str | None) -> None:
+    """Print the text, or write it to the file; bytes that are not UTF-8 come out as they are.
+
+    Raises:
+        CommandError: the file can't be written.
+    """
+    if output is not None:
+        try:
+            with open(output, "wb") as file:
+                file.writelines(map(encode, parts))
+        except OSError as error:
+            raise CommandError(f"{output}: cannot be written: {error.strerror}") from error
+        return
+    sys.stdout.flush()
+    for part in parts:
+        sys.stdout.buffer.write(encode(part))
+    sys.stdout.buffer.flush()
+
+
+def colours() -> bool:
+    """Return whether the screen shows colours, and the user wants them (NO_COLOR, TERM)."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def printable(line: str) -> str:
+    """Return *line* as one line, with bytes that are no characters as escapes."""
+    return " ".join(line.encode("utf-8", "backslashreplace").decode().split())
