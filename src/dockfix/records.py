@@ -7,7 +7,6 @@ type checkers see it as a frozen dataclass (PEP 681).
 
 from __future__ import annotations
 
-from inspect import get_annotations
 from typing import Any, TypeVar, dataclass_transform
 
 T = TypeVar("T")
@@ -23,7 +22,7 @@ def record(cls: type[T]) -> type[T]:
     their fields are; they can be pickled, and hold a ``functools.cached_property``.
     """
     names: list[str] = list(getattr(cls, "__match_args__", ()))
-    names += [name for name in get_annotations(cls) if name not in names]
+    names += [name for name in cls.__annotations__ if name not in names]
     given: dict[str, Any] = {
         "__match_args__": tuple(names),
         "_required": tuple(name for name in names if not hasattr(cls, name)),
