@@ -1,0 +1,6 @@
+FROM python:3.12-slim
+ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+WORKDIR /app
+ENV FLASK_ENV=testing
+COPY . .
+CMD ["python", "-m", "pytest"]
