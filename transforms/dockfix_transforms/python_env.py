@@ -53,10 +53,11 @@ def python_env(build: Build) -> Iterator[Fix | Skip]:
     Both variables stand in one ENV at the top of the first stage that ships, before every RUN that starts Python; where
     one of them is set already, the other one joins it.
 
-    When it holds back: an image in which no Python runs; a variable that is set, whatever its value; PYTHONUNBUFFERED
-    where the program starts with ``python -u``, PYTHONDONTWRITEBYTECODE where PYTHONPYCACHEPREFIX gives bytecode a
-    place. The switches of Flask stay in images for development (by the file's name, or since a compose file mounts the
-    source over them), and where the Dockerfile, a script or the code reads them or asks whether it is in debug mode.
+    When it holds back: an image in which no Python runs, or whose base may set them itself; a variable that is set,
+    whatever its value; PYTHONUNBUFFERED where the program starts with ``python -u``, PYTHONDONTWRITEBYTECODE where
+    PYTHONPYCACHEPREFIX gives bytecode a place. The switches of Flask stay in images for development (by the file's
+    name, or since a compose file mounts the source over them), and where the Dockerfile, a script or the code reads
+    them or asks whether it is in debug mode.
 
     Source: Python's documentation, "Environment variables"
     (https://docs.python.org/3/using/cmdline.html#environment-variables); Flask's changes, version 2.3.0
@@ -89,7 +90,8 @@ def _runs_python(build: Build) -> bool:
     base = lineage(build)[0]
     if base.image is not None and _PYTHON_BASE.match(base.image.repository):
         return True
-    return base.base not in (None, "scratch") and _PYTHON_START.search(_start_text(build)) is not None
+    official = base.image is not None and base.image.official  # others may set the variables themselves
+    return official and _PYTHON_START.search(_start_text(build)) is not None
 
 
 def _python(build: Build, present: list[tuple[Step, Pair]]) -> Iterator[Fix]:
