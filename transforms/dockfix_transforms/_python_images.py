@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from importlib.resources import files
 from typing import Any, Final
 
 from dockfix.records import record
 from dockfix.syntax.image import ImageReference
 from dockfix.syntax.patterns import pattern
+from dockfix_transforms._knowledge import table as knowledge
 
 _TAG: Final = pattern(r"(?:(\d+)(?:\.(\d+))?(?:\.(\d+))?)?(?:(?:(?<=\d)-|\A)([a-z].*))?\Z")
 _COPIES: Final = (("public.ecr.aws", "docker/library/python"), ("mirror.gcr.io", "library/python"))
@@ -46,18 +46,21 @@ class PythonTag:
     @property
     def release(self) -> str | None:
         """The Debian release of the image, by the tag or by the table; None for other systems and where not known."""
+        return self.releases[-1] if self.releases else None
+
+    @property
+    def releases(self) -> tuple[str, ...]:
+        """The Debian releases that the image may have, oldest first; empty where not known.
+
+        Where the tag leaves it open these are the two that it had last: an engine may still have the older image.
+        """
         if (stated := self.stated_release) is not None:
-            return stated
-        if self.flavour not in ("", "slim"):
-            return None
-        known = table()["python"].get(self.python or str(table()["newest"]))
+            return (stated,)
+        known = table()["python"].get(self.python or table()["newest"]) if self.flavour in ("", "slim") else None
         if known is None:
-            return None
-        found: str | None = None
-        for release, first in known["default"].items():
-            if self.patch is None or first <= self.patch:
-                found = release
-        return found
+            return ()
+        found = [release for release, first in known["default"].items() if self.patch is None or first <= self.patch]
+        return tuple(found[-2:] if self.patch is None else found[-1:])
 
     @property
     def debian(self) -> bool:
@@ -69,9 +72,7 @@ class PythonTag:
 @cache
 def table() -> dict[str, Any]:
     """Return the table, with ``newest`` for the newest Python that it knows."""
-    import tomllib
-
-    read = tomllib.loads((files(__package__) / "knowledge" / "python_releases.toml").read_text("utf-8"))
+    read = knowledge("python_releases")
     return {**read, "newest": list(read["python"])[-1]}
 
 
