@@ -65,7 +65,8 @@ def test_headers_are_no_build_tools_and_lead_to_no_headers() -> None:
     for name, known in DEBIAN["headers"].items():
         assert name not in DEBIAN["build_only"]
         for libraries in known.values() if isinstance(known, dict) else [known]:
-            assert libraries and not any(item.endswith("-dev") for item in libraries), name
+            assert libraries
+            assert not any(item.endswith("-dev") for item in libraries), name
 
 
 def test_packages_of_builds_are_known() -> None:
@@ -172,7 +173,9 @@ def test_library_names() -> None:
 
 def test_needs() -> None:
     psycopg = needs_of("psycopg2")
-    assert psycopg is not None and psycopg.sdist and psycopg.run == ("libpq5",)
+    assert psycopg is not None
+    assert psycopg.sdist
+    assert psycopg.run == ("libpq5",)
     assert needs_of("flask") is None
 
 
@@ -189,4 +192,5 @@ def test_apt_install_is_one_layer() -> None:
 def test_tags_of_other_registries() -> None:
     assert python_tag(parse_image("public.ecr.aws/docker/library/python:3.12")) == parse_tag("3.12")
     assert python_tag(parse_image("example.com/python:3.12")) is None
-    assert published("3.12", "slim-bookworm") and not published("3.14", "slim-bullseye")
+    assert published("3.12", "slim-bookworm")
+    assert not published("3.14", "slim-bullseye")
