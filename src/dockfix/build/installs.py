@@ -23,6 +23,7 @@ _VARIABLE: Final = pattern(r"[A-Za-z_][A-Za-z0-9_]*=")
 _PYTHON_OPTIONS: Final = pattern(r"-[A-Zbdisuvx]*(?:m(.*))?\Z")
 _PROGRAM_IN_VARIABLE: Final = pattern(r"\"?\$(?:\{[A-Za-z0-9_]+\}|[A-Za-z0-9_]+)\"?[A-Za-z0-9_./-]*/([a-z.0-9-]+)\"?\Z")
 _EXTRA: Final = pattern(r"[A-Za-z0-9._/:@+-]+\[[A-Za-z0-9._,-]*\](?:(?:[=~!]=)[A-Za-z0-9.!+_-]+)?\Z")
+_VERSION_UNKNOWN: Final = pattern(r"\"?[A-Za-z][A-Za-z0-9._-]*(?:\[[A-Za-z0-9._,-]*\])?[=~<>!]=\$(?:\w+|\{\w+\})\"?\Z")
 _OPTION_NAME: Final = pattern(r"--?[A-Za-z0-9][A-Za-z0-9_-]*\Z")
 _ARCHIVES: Final = (".whl", ".tar.gz", ".tgz", ".zip", ".tar.bz2", ".deb", ".rpm", ".apk", ".gem", "/")
 _NO_PROJECT: Final = frozenset({"--no-root", "--only-root", "--no-self", "--no-install-project", "--no-directory"})
@@ -306,7 +307,7 @@ def _read(manager: Manager, words: tuple[Word, ...], at: int) -> _Reading | None
             elif not any(known.startswith(action + " ") for known in manager.verbs):
                 return None
         else:
-            if value is None:
+            if value is None and not _VERSION_UNKNOWN.match(word.raw):
                 reading.unsure.append(f"{word.raw} is not known")
             reading.packages.append(value)
     if found:

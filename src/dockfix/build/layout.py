@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from dockfix.syntax.dockerfile import Blank, Comment, Dockerfile, Instruction, Node
 from dockfix.syntax.edit import Edit
+
+if TYPE_CHECKING:
+    from dockfix.build.model import Step
+    from dockfix.syntax.shell import Command
 
 
 def block_start(dockerfile: Dockerfile, instruction: Instruction) -> int:
@@ -67,6 +72,20 @@ def blank_above(dockerfile: Dockerfile, instruction: Instruction) -> bool:
     while at and dockerfile.nodes[at - 1].start >= start:
         at -= 1
     return at > 0 and type(dockerfile.nodes[at - 1]) is Blank
+
+
+def may_be_cut(step: Step, command: Command) -> bool:
+    """Return whether the RUN can be cut in two in front of *command* without a change of what the rest sees."""
+    script = step.script
+    if script is None or not script.simple or command.depth or step.instruction.flags or step.instruction.heredocs:
+        return False
+    before = [other for other in script.commands if other.start < command.start and not other.substitution]
+    if not before or command.before != "&&" or any(other.before not in ("", "&&", "|") for other in before):
+        return False
+    start, end = script.span(before[-1])[1], script.span(command)[0]
+    if end - start > 200:
+        return False
+    return not any(other.name in ("cd", "export", "set", "umask", ".", "source") or not other.words for other in before)
 
 
 def _index(dockerfile: Dockerfile, node: Node) -> int:

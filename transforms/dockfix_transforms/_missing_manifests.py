@@ -1,0 +1,76 @@
+"""Installs that stand in front of every COPY of their manifest: the build fails, and what is missing is a COPY."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from posixpath import basename, relpath
+
+from dockfix.build.copies import Copy
+from dockfix.build.layout import block_start
+from dockfix.build.manifests import Manifest, Unknown, manifests_of, origin_of
+from dockfix.build.model import Build, Stage, Step
+from dockfix.syntax.edit import insert
+from dockfix.transform import Fix
+from dockfix_transforms._layer_needs import SYSTEM, folders_of
+
+
+def missing_manifests(build: Build, stage: Stage) -> Iterator[Fix]:
+    """Yield a fix for the first install of *stage* whose manifest only a later COPY brings."""
+    context = build.project.context
+    if stage.image is None or not stage.image.official or context.ambiguous:
+        return
+    for index, step in enumerate(stage.steps):
+        if step.keyword != "RUN" or not step.installs or step.instruction.flag("mount") is not None:
+            continue
+        manifests = _missing(build, stage.steps, index)
+        if not manifests:
+            continue
+        names = ", ".join(manifest.source for manifest in manifests)
+        lines = "".join(line + build.dockerfile.newline for line in _copies(step, manifests))
+        edit = insert(block_start(build.dockerfile, step.instruction), lines)
+        yield Fix(f"copy {names}, which the install needs", {build.path: (edit,)}, step.line)
+        return
+
+
+def _missing(build: Build, steps: Sequence[Step], index: int) -> list[Manifest]:
+    """Return the manifests of the RUN at *index* that no COPY in front of it brings, and one behind it does."""
+    context = build.project.context
+    step = steps[index]
+    earlier = [other.copy for other in steps[:index] if other.keyword in ("COPY", "ADD")]
+    later = [other.copy for other in steps[index:] if other.copy is not None and other.copy.from_ is None]
+    if not later or any(copy is None or copy.selective or copy.remote or copy.heredoc for copy in earlier):
+        return []
+    known = [copy for copy in earlier if copy is not None]
+    texts = " ".join(other.instruction.value for other in steps[:index] if other.keyword == "RUN")
+    found: dict[Manifest, None] = {}
+    for install in step.installs:
+        if install.manager in SYSTEM or install.local or install.script is not step.script or install.command.depth:
+            continue
+        try:
+            for manifest in manifests_of(install, context, lambda target: _origin(build, [*known, *later], target)):
+                if not any(origin_of(copy, context, manifest.target) for copy in known):
+                    found[manifest] = None
+        except Unknown:
+            return []
+    own = step.instruction.value
+    written = any(basename(item.target) in texts or f"> {basename(item.target)}" in own for item in found)
+    return [] if written or any(copy.from_ is not None for copy in known) else list(found)
+
+
+def _origin(build: Build, copies: Sequence[Copy], target: str) -> str | None:
+    context = build.project.context
+    return next((found for copy in copies if (found := origin_of(copy, context, target))), None)
+
+
+def _copies(step: Step, manifests: Sequence[Manifest]) -> Iterator[str]:
+    keyword = "copy" if step.instruction.keyword_text.islower() else "COPY"
+    for folder, items in folders_of(manifests):
+        if any(basename(item.source) != basename(item.target) for item in items):
+            for item in items:
+                yield f"{keyword} {item.source} {item.target}"
+            continue
+        place = "." if folder == step.workdir else folder
+        if step.workdir is not None and place.startswith(step.workdir.rstrip("/") + "/"):
+            place = relpath(place, step.workdir)
+        names = " ".join(item.source for item in items)
+        yield f"{keyword} {names} {place if place == '.' and len(items) == 1 else place.rstrip('/') + '/'}"
