@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -89,7 +89,81 @@ def _table(folder: str, *, everything: bool = False) -> None:
     from dockfix.fleet.journal import Journal
     from dockfix.fleet.progress import table
 
-    journal = Journal(folder)
-    for line in table(journal.standings(), everything=everything):
-        sys.stdout.write(line)
-    journal.close()
+    with closing(Journal(folder)) as journal:
+        for line in table(journal.standings(), everything=everything):
+            sys.stdout.write(line)
+
+
+@command.command()
+@_campaign_options
+@click.option("--continue", "go_on", is_flag=True, help="The first pull requests were looked at: open the rest.")
+@click.option("--reopen-closed", is_flag=True, help="Ask again where one was closed, if the change is another now.")
+def publish(path: str, folder: str | None, go_on: bool, reopen_closed: bool) -> int:
+    """Push branches, open drafts and renew them, from the plan. Needs a token; goes on where it was stopped."""
+    from dockfix.fleet.campaign import load_campaign
+    from dockfix.fleet.publish import Wishes
+    from dockfix.fleet.publish import publish as run
+
+    with _explained():
+        campaign = load_campaign(path)
+        failed = run(campaign, _folder(campaign, folder), Wishes(go_on, reopen_closed))
+        _table(_folder(campaign, folder))
+    return 1 if failed else 0
+
+
+@command.command()
+@_campaign_options
+@click.option("--offline", is_flag=True, help="Show what is known; do not ask the forge.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="How to show it.")
+def status(path: str, folder: str | None, offline: bool, form: str) -> int:
+    """Ask the forge where each pull request stands, and show where each repository does."""
+    from dockfix.fleet.campaign import load_campaign
+    from dockfix.fleet.status import refresh
+
+    with _explained():
+        campaign = load_campaign(path)
+        failed = 0 if offline else refresh(campaign, _folder(campaign, folder))
+        if form == "json":
+            _json(campaign.name, _folder(campaign, folder))
+        else:
+            _table(_folder(campaign, folder), everything=True)
+    return 1 if failed else 0
+
+
+@command.command()
+@_campaign_options
+@click.option("--output", metavar="FILE", help="The page (default: report.html beside the plan).")
+def report(path: str, folder: str | None, output: str | None) -> int:
+    """Make one HTML page of the campaign: totals, states, reasons, every diff."""
+    from dockfix.fleet.campaign import load_campaign
+    from dockfix.fleet.page import write_page
+
+    with _explained():
+        campaign = load_campaign(path)
+        written = write_page(campaign, _folder(campaign, folder), output)
+    click.echo(written)
+    return 0
+
+
+@command.command()
+@_campaign_options
+@click.argument("shards", nargs=-1, required=True, metavar="DIR...")
+def join(path: str, folder: str | None, shards: tuple[str, ...]) -> int:
+    """Put the plans that `plan --shard` made in the folders DIR together."""
+    from dockfix.fleet.campaign import load_campaign
+    from dockfix.fleet.join import join as run
+
+    with _explained():
+        campaign = load_campaign(path)
+        run(campaign, _folder(campaign, folder), shards)
+        _table(_folder(campaign, folder))
+    return 0
+
+
+def _json(campaign: str, folder: str) -> None:
+    from dockfix.fleet.journal import Journal
+    from dockfix.fleet.status import as_json
+
+    with closing(Journal(folder)) as journal:
+        for piece in as_json(campaign, journal.standings()):
+            sys.stdout.write(piece)

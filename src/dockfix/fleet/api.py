@@ -17,7 +17,7 @@ import stamina
 
 from dockfix.fleet.campaign import CampaignError
 from dockfix.fleet.forge import ForgeError, Pace, Unsure
-from dockfix.fleet.secret import Secret
+from dockfix.fleet.secret import Secret, origin_of
 
 _ATTEMPTS: Final = 6
 _PAGES: Final = 1000
@@ -56,14 +56,15 @@ class Api:
 
     def pages(self, path: str, **query: str | int) -> Iterator[Any]:
         """Yield the items of all pages."""
-        url, params = self._base + path, {"per_page": 100, **query}
+        url: str = self._base + path
+        params: dict[str, str | int] | None = {"per_page": 100, **query}
         for _ in range(_PAGES):
             response = self._request("GET", url, params=params)
             yield from response.json()
-            url, params = response.links.get("next", {}).get("url", ""), {}
+            url, params = response.links.get("next", {}).get("url", ""), None  # {} would take its query away
             if not url:
                 return
-            if not url.startswith(self._base):
+            if origin_of(url) != origin_of(self._base):
                 raise ForgeError(f"the next page is at another address: {url}")
 
     def send(self, method: str, path: str, body: Mapping[str, object]) -> Any:
@@ -71,7 +72,6 @@ class Api:
 
         Raises ``Unsure`` where it may have been done although no answer says so.
         """
-        self._pace.before()
         response = self._request(method, self._base + path, json=body)
         return response.json() if response.content else None
 
@@ -107,6 +107,8 @@ class Api:
 
     def _once(self, method: str, url: str, **rest: Any) -> httpx.Response:
         creates = method != "GET"
+        if creates:
+            self._pace.before()
         try:
             response = self._client.request(method, url, follow_redirects=not creates, **rest)
         except (httpx.ConnectError, httpx.ConnectTimeout):

@@ -54,7 +54,7 @@ def body_of(campaign: Campaign, document: Mapping[str, Any], marker: Marker) -> 
             *_changes(result.get("fixes", ()), document.get("about", {})),
             *_list("Not applied, for you to decide", result.get("suggestions", ()), "title"),
             *_list("Left alone, and why", result.get("skips", ()), "reason"),
-            *_verified(document.get("verify", "")),
+            *_verified(document.get("verify", ())),
             *_refusing(campaign, result.get("fixes", ()), verified=bool(document.get("verify"))),
         ]
     )
@@ -96,10 +96,18 @@ def _list(heading: str, items: Iterable[Mapping[str, Any]], key: str) -> Iterato
     yield ""
 
 
-def _verified(table: str) -> Iterator[str]:
-    if table:
-        yield "## Built and run, before and after\n"
-        yield f"{table.strip()}\n"
+def _verified(tables: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    for table in tables:
+        yield f"## {escaped(table['path'])}, built and run before and after\n"
+        if table["rows"]:
+            yield "| | before | after | |\n|---|---|---|---|"
+            for row in table["rows"]:
+                yield f"| {' | '.join(escaped(row[key]) for key in ('what', 'before', 'after', 'verdict'))} |"
+            yield ""
+        for left in table["left_out"]:
+            yield f"- left out: **{escaped(left['transform'])}**: {escaped('; '.join(left['evidence']))}"
+        error = f": {escaped(table['error'])}" if table["error"] else ""
+        yield f"\n{escaped(table['outcome'])}{error}\n"
 
 
 def _refusing(campaign: Campaign, fixes: Iterable[Mapping[str, Any]], *, verified: bool) -> Iterator[str]:

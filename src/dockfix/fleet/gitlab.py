@@ -21,7 +21,7 @@ class GitLab:
     """A ``Forge``. A repository's name is the project's path, with all its groups."""
 
     def __init__(self, campaign: Campaign, secret: Secret, pace: Pace) -> None:
-        headers = {"PRIVATE-TOKEN": secret.token} if secret.token else {}
+        headers = {"Authorization": f"Bearer {secret.token}"} if secret.token else {}
         self._api = Api(campaign.forge.url, headers, secret, pace, campaign.limits.back_off)
 
     def __enter__(self) -> GitLab:
@@ -48,7 +48,7 @@ class GitLab:
             closed = "takes no merge requests"
         elif found.get("permissions") is not None and max(access, default=0) < _DEVELOPER:
             closed = "the token may not push there"
-        return Repository(found["path_with_namespace"], found["default_branch"], closed, found["id"])
+        return Repository(found["path_with_namespace"], found["default_branch"] or "", closed, found["id"])
 
     def pulls(self, repository: Repository, branch: str) -> list[PullRequest]:
         """As in ``Forge``."""

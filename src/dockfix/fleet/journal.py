@@ -18,6 +18,8 @@ from typing import Any, Final
 from dockfix.fleet.campaign import CampaignError
 from dockfix.fleet.worker import Planned
 
+OPENING: Final = "opening"
+"""The state of a pull request that was asked for and that the forge has not confirmed."""
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT);
 CREATE TABLE IF NOT EXISTS repository (
@@ -233,19 +235,30 @@ class Journal:
             name, pulled.number, pulled.url, pulled.state, pulled.patch, pulled.head, pulled.finished, pulled.note,
         )  # fmt: skip
 
-    def add_event(self, name: str, action: str, at: float) -> None:
-        """Note that something was sent to the forge: ``request``, ``opened``, ``pushed`` ..."""
-        self._do("INSERT INTO event VALUES (?, ?, ?)", at, name, action)
+    def add_event(self, name: str, action: str) -> None:
+        """Note that something was done at the forge: opened, updated, pushed."""
+        self._do("INSERT INTO event VALUES (?, ?, ?)", time.time(), name, action)
 
-    def count_events(self, action: str, since: float = 0) -> int:
-        """Return how many there were of an action."""
-        row = self._one("SELECT count(*) FROM event WHERE action = ? AND at > ?", action, since)
+    def count_events(self, *actions: str, since: float = 0) -> int:
+        """Return how many there were of these actions."""
+        marks = ", ".join("?" * len(actions))
+        row = self._one(f"SELECT count(*) FROM event WHERE action IN ({marks}) AND at > ?", *actions, since)
         return int(row[0]) if row else 0
 
-    def last_event(self, action: str) -> float:
-        """Return when there was one last; 0 for never."""
-        row = self._one("SELECT max(at) FROM event WHERE action = ?", action)
-        return float(row[0]) if row and row[0] is not None else 0.0
+    def opened(self, name: str, pulled: Pulled) -> None:
+        """Keep that a pull request was opened, and count it once, however often the run was killed on the way."""
+        with _explained(self.folder):
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                known = self.pull(name)
+                if known is not None and known.state == OPENING:
+                    self.add_event(name, "opened")
+                self.set_pull(name, pulled)
+                self._db.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):
+                    self._db.execute("ROLLBACK")
+                raise
 
 
 def _standing(row: list[Any]) -> Standing:

@@ -10,7 +10,18 @@ from typing import Final, TextIO
 
 from dockfix.fleet.journal import Standing
 
-STATES: Final = ("changed", "open", "merged", "closed", "unchanged", "refused", "failed", "pending")
+STATES: Final = (
+    "changed",
+    "open",
+    "merged",
+    "closed",
+    "waiting",
+    "opening",
+    "unchanged",
+    "refused",
+    "failed",
+    "pending",
+)
 
 
 class Progress:

@@ -18,7 +18,7 @@ from dockfix.fleet.body import Marker, body_of, read_marker, stop_marker
 from dockfix.fleet.campaign import Campaign, CampaignError
 from dockfix.fleet.forge import Exists, Forge, ForgeError, Pace, Proposal, PullRequest, Repository, Unsure, open_forge
 from dockfix.fleet.git import Git, GitError
-from dockfix.fleet.journal import Journal, Pulled, Standing, locked
+from dockfix.fleet.journal import OPENING, Journal, Pulled, Standing, locked
 from dockfix.fleet.progress import Progress
 from dockfix.fleet.push import Branch, LeaseLost
 from dockfix.fleet.secret import Secret, origin_of, read_secret
@@ -60,12 +60,18 @@ def publish(campaign: Campaign, folder: str, wishes: Wishes, progress: Progress 
 
 
 def _pace(campaign: Campaign, journal: Journal, say: Callable[[str], None]) -> Pace:
+    """Space what creates something; the journal knows when that was last, so that a new run keeps the pace."""
+
     def before() -> None:
-        since = time.time() - journal.last_event("request")
+        since = time.time() - float(journal.get("requested", "0"))
         if 0 <= since < campaign.limits.pause:
             time.sleep(campaign.limits.pause - since)
+        now()
 
-    return Pace(before, lambda: journal.add_event("", "request", time.time()), say)
+    def now() -> None:
+        journal.remember("requested", repr(time.time()))
+
+    return Pace(before, now, say)
 
 
 class _Publisher:
@@ -75,7 +81,8 @@ class _Publisher:
         self._forge = forge
         self._secret = secret
         self._wishes = wishes
-        self._opened = 0
+        self._sent = 0
+        """Pull requests that this run opened or renewed."""
 
     def run(self, progress: Progress) -> int:
         failed = 0
@@ -95,7 +102,9 @@ class _Publisher:
                 try:
                     pulled = self._publish(one, known)
                 except (ForgeError, GitError) as error:
-                    pulled = replace(known or Pulled(0, "", "", one.patch, "", False), state="failed", note=str(error))
+                    known = self._journal.pull(one.name) or Pulled(0, "", "", "", "", False)
+                    state = OPENING if isinstance(error, Unsure) and known.state == OPENING else "failed"
+                    pulled = replace(known, state=state, note=str(error), finished=False)
                     failed += 1
                 self._journal.set_pull(one.name, pulled)
                 progress.done(one.name, pulled.state, pulled.note)
@@ -131,48 +140,46 @@ class _Publisher:
         tip = branch.tip()
         if tip not in ("", commit) and not (known and known.head == tip) and not branch.is_ours(tip):
             return _pulled(None, known, one, "refused", _SOMEONE)
-        self._journal.set_pull(one.name, Pulled(0, "", "opening", one.patch, commit, False))
+        self._journal.set_pull(one.name, Pulled(0, "", OPENING, one.patch, commit, False))
         if tip != commit:
             self._push(one, branch, commit, tip)
-        proposal = self._proposal(one, repository, commit)
-        pull = self._created(one, repository, proposal)
-        self._opened += 1
-        opened = _pulled(pull, None, one, "open", head=commit)
-        self._journal.set_pull(one.name, replace(opened, finished=False))
-        return self._finish(repository, pull, opened)
+        pull = self._created(repository, self._proposal(one, repository, commit))
+        return self._opened(repository, pull, _pulled(pull, None, one, "open", head=commit), one.name)
 
-    def _created(self, one: Standing, repository: Repository, proposal: Proposal) -> PullRequest:
+    def _opened(self, repository: Repository, pull: PullRequest, pulled: Pulled, name: str) -> Pulled:
+        self._sent += 1
+        self._journal.opened(name, replace(pulled, finished=False))
+        return self._finish(repository, pull, pulled)
+
+    def _created(self, repository: Repository, proposal: Proposal) -> PullRequest:
         """Open it; where no answer came, or there is one already, look."""
         for _ in range(_TRIES):
             try:
-                pull = self._forge.open(repository, proposal)
+                return self._forge.open(repository, proposal)
             except (Exists, Unsure) as error:
                 found = self._forge.pulls(repository, self._campaign.branch)
                 adopted = next((pull for pull in found if pull.state == "open"), None)
                 if adopted is not None:
-                    if isinstance(error, Unsure):
-                        self._journal.add_event(one.name, "opened", time.time())
                     return adopted
                 if isinstance(error, Exists):
                     raise
-            else:
-                self._journal.add_event(one.name, "opened", time.time())
-                return pull
-        raise ForgeError("the forge gives no answer; the next run will look again")
+        raise Unsure("the forge gives no answer; the next run will look again")
 
     def _renew(
         self, one: Standing, repository: Repository, pull: PullRequest, known: Pulled | None, scratch: str
     ) -> Pulled:
         """Do what is left to do for a pull request that is open."""
-        ours = known is not None and known.patch == one.patch and not known.finished
+        marker = read_marker(pull.body)
         if _patch_of(pull, known) == one.patch:
-            same = _pulled(pull, known, one, "open", head=pull.head)
-            return self._finish(repository, pull, same) if ours else same
+            same = _pulled(pull, known, one, "open", head=marker.head if marker else known.head if known else "")
+            if known is None or known.finished:
+                return same
+            return self._opened(repository, pull, same, one.name)
+        self._count(opens=False)
         branch, commit = self._commit(one, repository, scratch)
         tip = branch.tip()
         if tip != commit:
-            marker = read_marker(pull.body)
-            pushed = {known.head if known else "", marker.head if marker else ""}
+            pushed = {known.head if known else "", marker.head if marker else ""} - {""}
             if tip not in pushed and not branch.is_ours(tip):
                 return self._stop(one, repository, pull, known)
             try:
@@ -180,6 +187,8 @@ class _Publisher:
             except LeaseLost:
                 return self._stop(one, repository, pull, known)
         self._forge.update(repository, pull, self._proposal(one, repository, commit))
+        self._sent += 1
+        self._journal.add_event(one.name, "updated")
         return _pulled(pull, known, one, "open", head=commit)
 
     def _stop(self, one: Standing, repository: Repository, pull: PullRequest, known: Pulled | None) -> Pulled:
@@ -213,7 +222,7 @@ class _Publisher:
 
     def _push(self, one: Standing, branch: Branch, commit: str, tip: str) -> None:
         branch.push(commit, tip)
-        self._journal.add_event(one.name, "pushed", time.time())
+        self._journal.add_event(one.name, "pushed")
 
     def _proposal(self, one: Standing, repository: Repository, commit: str) -> Proposal:
         marker = Marker(self._campaign.name, one.commit, one.patch, commit)
@@ -227,14 +236,14 @@ class _Publisher:
             return f"{most} open already from other campaigns (limits.repository)"
         return None
 
-    def _count(self) -> None:
-        """Raise ``Enough`` where one more pull request would be too many."""
+    def _count(self, *, opens: bool = True) -> None:
+        """Raise ``Enough`` where one more pull request, opened or renewed, would be too many."""
         limits, journal = self._campaign.limits, self._journal
-        if self._opened >= limits.run:
-            raise Enough(f"{limits.run} opened in this run (limits.run); run it again for more")
-        if journal.count_events("opened", time.time() - _HOUR) >= limits.hour:
-            raise Enough(f"{limits.hour} opened within an hour (limits.hour); run it again later")
-        if limits.trial and journal.count_events("opened") >= limits.trial and not journal.get("continued"):
+        if self._sent >= limits.run:
+            raise Enough(f"{limits.run} pull requests in this run (limits.run); run it again for more")
+        if journal.count_events("opened", "updated", since=time.time() - _HOUR) >= limits.hour:
+            raise Enough(f"{limits.hour} pull requests within an hour (limits.hour); run it again later")
+        if opens and limits.trial and journal.count_events("opened") >= limits.trial and not journal.get("continued"):
             raise Enough(f"the first {limits.trial} are open: look at them, then go on with --continue")
 
 
