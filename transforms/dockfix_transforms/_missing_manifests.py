@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from posixpath import basename, relpath
 
 from dockfix.build.copies import Copy
+from dockfix.build.installs import Install
 from dockfix.build.layout import block_start
 from dockfix.build.manifests import Manifest, Unknown, manifests_of, origin_of
 from dockfix.build.model import Build, Stage, Step
@@ -46,20 +47,31 @@ def _missing(build: Build, steps: Sequence[Step], index: int) -> list[Manifest]:
     for install in step.installs:
         if install.manager in SYSTEM or install.local or install.script is not step.script or install.command.depth:
             continue
-        try:
-            for manifest in manifests_of(install, context, lambda target: _origin(build, [*known, *later], target)):
-                if not any(origin_of(copy, context, manifest.target) for copy in known):
-                    found[manifest] = None
-        except Unknown:
-            return []
+        if _known(build, install, known) is None:
+            wanted = _known(build, install, [*known, *later])
+            if wanted is None:
+                return []
+            found.update(
+                dict.fromkeys(
+                    item for item in wanted if not any(origin_of(copy, context, item.target) for copy in known)
+                )
+            )
     own = step.instruction.value
     written = any(basename(item.target) in texts or f"> {basename(item.target)}" in own for item in found)
     return [] if written or any(copy.from_ is not None for copy in known) else list(found)
 
 
-def _origin(build: Build, copies: Sequence[Copy], target: str) -> str | None:
+def _known(build: Build, install: Install, copies: Sequence[Copy]) -> tuple[Manifest, ...] | None:
+    """Return what *install* reads where only *copies* bring something, None where it lacks something."""
     context = build.project.context
-    return next((found for copy in copies if (found := origin_of(copy, context, target))), None)
+
+    def origin(target: str) -> str | None:
+        return next((found for copy in copies if (found := origin_of(copy, context, target))), None)
+
+    try:
+        return manifests_of(install, context, origin)
+    except Unknown:
+        return None
 
 
 def _copies(step: Step, manifests: Sequence[Manifest]) -> Iterator[str]:

@@ -150,6 +150,10 @@ def _find(build: Build, steps: Sequence[Step], index: int) -> _Move | Skip | Non
             last, cut = step, needs.cut
         if needs.cut is not None:
             break
+    if {posixpath.normpath("/" + (source.value or "")).lstrip("/") for source in copy.sources} <= {
+        manifest.source for manifest in manifests
+    }:
+        return None
     if last is None:
         return refused if refused is None or not context.ambiguous else Skip(_unclear(build), refused.line)
     if context.ambiguous:
