@@ -248,10 +248,10 @@ class _Handler(BaseHTTPRequestHandler):
         if ".git/" in parts.path:
             self._git(parts.path, parts.query, data)
             return
-        self.forge.before(self.command, self.path)
         body = json.loads(data) if data else None
         fault = self.forge.fault(self.command, self.path)
         try:
+            self.forge.before(self.command, self.path)
             if fault is not None and not fault.done:
                 raise Answer(fault.status, fault.body, fault.headers)
             if self.headers.get("authorization") != f"Bearer {TOKEN}":

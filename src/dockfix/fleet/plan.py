@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -117,15 +118,16 @@ def _answer(future: Future[Planned], job: Job) -> Planned:
 
 @contextmanager
 def _scratch(folder: str) -> Iterator[str]:
-    """Give a folder for clones, empty of those that a killed run left behind."""
+    """Give an empty folder for clones. Those of runs that were killed go, as far as nothing writes there any more."""
     path = os.path.join(os.path.abspath(folder), "work")
     shutil.rmtree(path, ignore_errors=True)
     try:
-        os.mkdir(path, 0o700)
+        os.makedirs(path, 0o700, exist_ok=True)
+        own = tempfile.mkdtemp(dir=path)
     except OSError as error:
         raise CampaignError(f"{path}: cannot be made: {error.strerror}") from error
     try:
-        yield path
+        yield own
     finally:
         shutil.rmtree(path, ignore_errors=True)
 
