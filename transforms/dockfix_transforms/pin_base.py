@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Final
 
-from dockfix.build.keyvalue import Pair, pairs_of
 from dockfix.build.model import Build, Stage
-from dockfix.syntax.edit import Edit, apply_edits
 from dockfix.syntax.patterns import pattern
 from dockfix.transform import Fix, Phase, Safety, Skip, transform
+from dockfix_transforms._base_tag import retag
 from dockfix_transforms._python_images import PythonTag, python_tag
 
-_REFERENCE: Final = pattern(r"((?:.*/)?python)(?::(.*))?\Z", re.DOTALL)
-_VARIABLE: Final = pattern(r"\$\{?(\w+)")
 _LOOSE: Final = pattern(r"(?:latest|3)(?=[-$]|\Z)")
 _INNER_DEFAULT: Final = pattern(r"(?<=:-)(?:latest|3)(?=[-}])")
 _MENTION: Final = pattern(r"(?:^|[/\s])python\b")
@@ -69,7 +65,7 @@ def pin_base(build: Build) -> Iterator[Fix | Skip]:
         return
     python, note = result
     wanted = {stage.index: f"{python}-{tag.flavour}".rstrip("-") for stage, tag in loose}
-    edits = _edits(build, wanted, python)
+    edits = retag(build, wanted, lambda tag: _rewritten_tag(tag, python), python)
     line = loose[0][0].steps[0].line
     if edits is None:
         yield Skip(f"the version does not stand in a place where {python} could be written", line)
@@ -112,87 +108,6 @@ def _version(build: Build, loose: list[tuple[Stage, PythonTag]]) -> tuple[str, s
                 return Skip(f"Python {python} is not among the images that are known", line)
             return Skip(f"there is no image of Python {python} as {tag.flavour}", stage.steps[0].line)
     return python, note
-
-
-def _edits(build: Build, wanted: dict[int, str], python: str) -> list[Edit] | None:
-    """Return the edits after which every stage of *wanted* has its new tag and no other base changes.
-
-    The tag may stand in FROM, in an ARG that FROM names, or in both; every place is tried, and what BuildKit would
-    make of the result decides.
-    """
-    from dockfix.build.stages import stages_of
-    from dockfix.syntax.dockerfile import DockerfileSyntaxError, parse
-
-    edits: dict[int, Edit] = {}
-    for stage in build.stages:
-        if stage.index not in wanted:
-            continue
-        candidates = _candidates(build, stage, python)
-        for edit in candidates:
-            if edit.start in edits and edits[edit.start] == edit:
-                break
-            try:
-                stages = stages_of(parse(apply_edits(build.dockerfile.text, [edit])))
-            except DockerfileSyntaxError:
-                continue
-            image = stages[stage.index].image
-            if image is not None and image.tag == wanted[stage.index]:
-                edits[edit.start] = edit
-                break
-        else:
-            return None
-    stages = stages_of(parse(apply_edits(build.dockerfile.text, edits.values())))
-    for stage, after in zip(build.stages, stages, strict=True):
-        tag = after.image.tag if after.image else None
-        if (tag != wanted[stage.index]) if stage.index in wanted else (after.base != stage.base):
-            return None
-    return sorted(edits.values())
-
-
-def _candidates(build: Build, stage: Stage, python: str) -> Iterator[Edit]:
-    instruction = stage.steps[0].instruction
-    word = instruction.value.split()[0]
-    start, end = instruction.arguments.raw_span(0, len(word))
-    yield from (Edit(start, end, text) for text in _rewritten(word, python))
-    pending = _VARIABLE.findall(word)
-    seen: set[str] = set()
-    while pending:
-        name = pending.pop()
-        if name in seen:
-            continue
-        seen.add(name)
-        for pair in _arguments(build, name):
-            raw = pair.raw or ""
-            quote = raw[0] if len(raw) > 1 and raw[0] in "\"'" and raw[-1] == raw[0] else ""
-            inner = raw[1:-1] if quote else raw
-            for text in (*_rewritten(inner, python), *_rewritten_tag(inner, python)):
-                yield Edit(pair.value_start, pair.value_end, f"{quote}{text}{quote}")
-            pending += _VARIABLE.findall(raw)
-
-
-def _arguments(build: Build, name: str) -> list[Pair]:
-    """Return the ARGs called *name* in front of the first FROM, unless a stage takes the value over."""
-    first = build.stages[0].steps[0].instruction
-    found: list[Pair] = []
-    for instruction in build.dockerfile.instructions:
-        for pair in pairs_of(instruction, build.dockerfile.escape) if instruction.keyword == "ARG" else ():
-            if pair.name != name:
-                continue
-            if instruction.start > first.start:
-                return []
-            found.append(pair)
-    return found
-
-
-def _rewritten(word: str, python: str) -> Iterator[str]:
-    """Yield *word*, an image reference with or without variables, with the version in its tag."""
-    match = _REFERENCE.match(word)
-    if not match:
-        return
-    if match[2] is None:
-        yield f"{match[1]}:{python}"
-    else:
-        yield from (f"{match[1]}:{tag}" for tag in _rewritten_tag(match[2], python))
 
 
 def _rewritten_tag(tag: str, python: str) -> Iterator[str]:
