@@ -22,11 +22,12 @@ from dockfix.syntax.edit import apply_edits
         ("ENV S=1 \\\n    # of B\n    B=2\n", {"S"}, "ENV \\\n    # of B\n    B=2\n"),
         ("# of S\nENV S=1\n\nRUN x\n", {"S"}, "RUN x\n"),
         ("# of both\nENV S=1\nENV B=1\n", {"S"}, "# of both\nENV B=1\n"),
+        ("# of both\nENV S=1\nENV T=1\n\nRUN x\n", {"S", "T"}, "RUN x\n"),
     ],
 )
 def test_without_names(before: str, names: set[str], after: str) -> None:
     text = "FROM scratch\n\n" + before
     dockerfile = parse(text)
-    edits = without_names(dockerfile, dockerfile.instructions[1], names)
+    edits = without_names(dockerfile, [one for one in dockerfile.instructions if one.keyword in ("ENV", "ARG")], names)
     assert apply_edits(text, edits).rstrip("\n") == ("FROM scratch\n\n" + after).rstrip("\n")
     parse(apply_edits(text, edits))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from itertools import pairwise
 from typing import Final
 
@@ -64,33 +64,46 @@ def pairs_of(instruction: Instruction, escape: str = "\\") -> tuple[Pair, ...]:
     return tuple(pairs)
 
 
-def without_names(dockerfile: Dockerfile, instruction: Instruction, names: Collection[str]) -> list[Edit]:
-    """Return the edits that take *names* out of an ENV, ARG or LABEL: some of its pairs, or the whole instruction.
+def without_names(dockerfile: Dockerfile, instructions: Iterable[Instruction], names: Collection[str]) -> list[Edit]:
+    """Return the edits that take *names* out of ENVs, ARGs or LABELs: some of the pairs, or a whole instruction.
 
-    A comment above a pair goes with it. A comment above the whole instruction stays where one of its kind follows
-    directly: it is a heading of both.
+    A comment above a pair goes with it. A comment above a whole instruction stays where another one of its kind
+    follows directly: it is a heading of both.
     """
-    pairs = pairs_of(instruction, dockerfile.escape)
-    kept = [pair for pair in pairs if pair.name not in names]
-    if not kept:
-        nodes = dockerfile.nodes
-        following = nodes[at] if (at := nodes.index(instruction) + 1) < len(nodes) else None
-        if isinstance(following, Instruction) and following.keyword == instruction.keyword:
-            return [delete(instruction.start, instruction.end)]
-        from dockfix.build.layout import removals
-
-        return removals(dockerfile, [instruction])
     edits: list[Edit] = []
-    first = kept[0]
-    if first is not pairs[0]:
-        last = pairs[pairs.index(first) - 1]
-        gap = dockerfile.text[last.end : first.start]
-        end = first.start if "#" not in gap else last.end + len(gap) - len(gap.lstrip(" \t"))
-        edits.append(delete(pairs[0].start, end))
-    for before, pair in pairwise(pairs):
-        if pair.name in names and pair.start > first.start:
-            edits.append(delete(before.end, pair.end))
-    return edits
+    gone: list[Instruction] = []
+    for instruction in instructions:
+        pairs = pairs_of(instruction, dockerfile.escape)
+        kept = [pair for pair in pairs if pair.name not in names]
+        if not kept:
+            gone.append(instruction)
+            continue
+        first = kept[0]
+        if first is not pairs[0]:
+            last = pairs[pairs.index(first) - 1]
+            gap = dockerfile.text[last.end : first.start]
+            end = first.start if "#" not in gap else last.end + len(gap) - len(gap.lstrip(" \t"))
+            edits.append(delete(pairs[0].start, end))
+        for before, pair in pairwise(pairs):
+            if pair.name in names and pair.start > first.start:
+                edits.append(delete(before.end, pair.end))
+    return edits + _without(dockerfile, gone)
+
+
+def _without(dockerfile: Dockerfile, gone: list[Instruction]) -> list[Edit]:
+    from dockfix.build.layout import removals
+
+    alone: list[Instruction] = []
+    edits: list[Edit] = []
+    following = {one.start: other for one, other in pairwise(dockerfile.nodes)}
+    for instruction in reversed(gone):  # one that heads a list stays headed while any of the list does
+        other = following.get(instruction.start)
+        heads = isinstance(other, Instruction) and other.keyword == instruction.keyword
+        if heads and not any(one is other for one in alone):
+            edits.append(delete(instruction.start, instruction.end))
+        else:
+            alone.append(instruction)
+    return edits + removals(dockerfile, alone)
 
 
 def _old_name_end(text: str) -> int:

@@ -130,9 +130,11 @@ def secret_in(name: str, value: str) -> str | None:
     """Return the secret in ``name = value``: the whole value, or the password of a URL; None where there is none.
 
     *value* is without its quotes. A value of a well-known shape (an AWS key, a GitHub token, a private key) is a
-    secret under any name.
+    secret under any name but those of what browsers get.
     """
     text = value.strip()
+    if name.startswith(_BROWSER):
+        return None
     if _KNOWN.match(text):
         return text
     password = password_in_url(text)

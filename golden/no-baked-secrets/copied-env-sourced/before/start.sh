@@ -1,0 +1,4 @@
+#!/bin/sh
+set -a
+. ./.env
+exec python app.py
