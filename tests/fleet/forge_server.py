@@ -167,11 +167,16 @@ class Forge:
         return [one for one in self.creating() if one.path.endswith("/git-receive-pack")]
 
     def fail(
-        self, match: str, status: int, body: Any = None, times: int = 1, done: bool = False, **headers: str
+        self,
+        match: str,
+        status: int,
+        body: Any = None,
+        times: int = 1,
+        done: bool = False,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         """Let requests (``METHOD /path``) that match the expression fail; status 0 breaks the connection."""
-        named = {key.replace("_", "-"): value for key, value in headers.items()}
-        self.faults.append(Fault(match, status, named, body, times, done))
+        self.faults.append(Fault(match, status, headers or {}, body, times, done))
 
     def fault(self, method: str, path: str) -> Fault | None:
         """Return what is to go wrong with this request."""
