@@ -93,7 +93,7 @@ def test_the_secondary_limit_backs_off_longer_each_time(one: Fleet, slept: list[
 
 
 def test_a_limit_that_does_not_end_ends_the_run(one: Fleet, slept: list[float]) -> None:
-    one.forge.fail("GET", 429, Retry_After="1", times=99)
+    one.forge.fail("GET", 429, headers={"Retry-After": "1"}, times=99)
     with pytest.raises(CampaignError, match="goes on refusing because of its limits"):
         ask(one)
     assert len(slept) < 10
