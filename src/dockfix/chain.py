@@ -430,9 +430,9 @@ def _syntax_error(path: str, text: str) -> str | None:
 
             tomllib.loads(text.removeprefix("\ufeff").replace("\r\n", "\n"))
         elif path.endswith((".yml", ".yaml")):
-            import yaml
+            from dockfix.syntax.yaml_events import events
 
-            for _ in yaml.compose_all(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+            for _ in events(text):
                 pass
         elif path.endswith(".json"):
             import json

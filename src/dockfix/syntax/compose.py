@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import Any, Final
 
 from dockfix.records import record
-
-if TYPE_CHECKING:
-    from yaml.nodes import MappingNode, Node
 
 MAX_SIZE: Final = 400_000
 _MAX_VALUES: Final = 50_000
 _MAX_DEPTH: Final = 60
+_NULL: Final = frozenset({"", "~", "null", "Null", "NULL"})
 
 Value = str | None | tuple["Value", ...] | Mapping[str, "Value"]
 """Scalars stay as they are written (None for null), sequences are tuples."""
@@ -40,7 +38,7 @@ class Document:
 
     data: Mapping[str, Value]
     positions: Mapping[tuple[str, ...], Entry]
-    """By path of keys, to a depth of four; keys that a merge (``<<``) brings have none."""
+    """By path of keys, to a depth of four; keys that a merge (``<<``) or an alias brings have none."""
 
 
 class _TooLarge(Exception):
@@ -52,69 +50,99 @@ def read_yaml(text: str) -> Document | None:
     """Read the first YAML document of *text* when it is a mapping; None where it cannot be read."""
     if len(text) > MAX_SIZE:
         return None
-    import yaml
+    from dockfix.syntax.yaml_events import YamlError, events
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    offset = 1 if text.startswith("\ufeff") else 0
+    reader = _Reader(events(text), text.startswith("\ufeff"))
     try:
-        node = next(iter(yaml.compose_all(text[offset:], Loader=loader)), None)
-        if not isinstance(node, yaml.MappingNode):
-            return None
-        reader = _Reader(text, offset)
-        data = reader.mapping(node, (), 0)
-    except (yaml.YAMLError, _TooLarge, UnicodeError, ValueError, RecursionError):
+        data = reader.document()
+    except (YamlError, _TooLarge):
         return None
-    return Document(data, reader.positions)
+    return Document(data, reader.positions) if isinstance(data, Mapping) else None
 
 
 class _Reader:
-    def __init__(self, text: str, offset: int) -> None:
+    def __init__(self, events: Iterator[Any], offset: int) -> None:
+        self.events = events
         self.offset = offset
         self.left = _MAX_VALUES
+        self.end = 0
+        """The offset behind what was read last."""
         self.positions: dict[tuple[str, ...], Entry] = {}
+        self.anchors: dict[str, tuple[Value, int]] = {}
+        """What they name, and how many values that are."""
 
-    def value(self, node: Node, path: tuple[str, ...] | None, depth: int) -> Value:
-        from yaml.nodes import MappingNode, ScalarNode, SequenceNode
+    def document(self) -> Value:
+        from yaml.events import DocumentStartEvent
 
-        self.left -= 1
-        if self.left < 0 or depth > _MAX_DEPTH:
-            raise _TooLarge
-        if isinstance(node, MappingNode):
-            return self.mapping(node, path, depth)
-        if isinstance(node, SequenceNode):
-            return tuple(self.value(item, None, depth + 1) for item in node.value)
-        if isinstance(node, ScalarNode):
-            return None if node.tag == "tag:yaml.org,2002:null" else str(node.value)
+        for event in self.events:
+            if isinstance(event, DocumentStartEvent):
+                value = self.value(next(self.events), (), 0)
+                next(self.events)  # what ends the document may be wrong
+                return value
         return None
 
-    def mapping(self, node: MappingNode, path: tuple[str, ...] | None, depth: int) -> dict[str, Value]:
-        from yaml.nodes import MappingNode, ScalarNode, SequenceNode
+    def value(self, event: Any, path: tuple[str, ...] | None, depth: int) -> Value:
+        """Return what begins with *event*, and read the events to its end."""
+        from yaml.events import AliasEvent, MappingStartEvent, ScalarEvent, SequenceEndEvent, SequenceStartEvent
+
+        before = self.left
+        self.left -= 1
+        value: Value = None
+        if isinstance(event, AliasEvent):  # inside of its own anchor it names nothing yet
+            value, size = self.anchors.get(str(event.anchor), (None, 1))
+            self.left -= size
+        if self.left < 0 or depth > _MAX_DEPTH:
+            raise _TooLarge
+        last = event
+        if isinstance(event, ScalarEvent):
+            value = None if _is_null(event) else str(event.value)
+        elif isinstance(event, MappingStartEvent):
+            value, last = self.mapping(event, path, depth)
+        elif isinstance(event, SequenceStartEvent):
+            items = []
+            while not isinstance(last := next(self.events), SequenceEndEvent):
+                items.append(self.value(last, None, depth + 1))
+            value = tuple(items)
+        if event.anchor is not None and not isinstance(event, AliasEvent):
+            self.anchors[event.anchor] = (value, before - self.left)
+        self.end = last.end_mark.index + self.offset
+        return value
+
+    def mapping(self, event: Any, path: tuple[str, ...] | None, depth: int) -> tuple[dict[str, Value], Any]:
+        """Return the mapping, and the event of its end."""
+        from yaml.events import MappingEndEvent, ScalarEvent
 
         merged: dict[str, Value] = {}
         own: dict[str, Value] = {}
-        for key, value in node.value:
-            if not isinstance(key, ScalarNode):
+        while not isinstance(key := next(self.events), MappingEndEvent):
+            named = self.value(key, None, depth + 1)
+            first = next(self.events)
+            if not isinstance(key, ScalarEvent):
+                self.value(first, None, depth + 1)
                 continue
             name = str(key.value)
-            if name == "<<" and key.tag == "tag:yaml.org,2002:merge":
-                sources = value.value if isinstance(value, SequenceNode) else [value]
-                for source in sources:
-                    if isinstance(source, MappingNode):
-                        self.left -= 1
-                        if self.left < 0 or depth > _MAX_DEPTH:
-                            raise _TooLarge
-                        merged = self.mapping(source, None, depth + 1) | merged
+            if name == "<<" and not key.style and named is not None:
+                source = self.value(first, None, depth + 1)
+                for one in source if isinstance(source, tuple) else (source,):
+                    if isinstance(one, Mapping):
+                        merged = {**one, **merged}
                 continue
-            below = None
-            if path is not None and len(path) < 4:
-                below = (*path, name)
+            below = (*path, name) if path is not None and len(path) < 4 else None
+            own[name] = self.value(first, below, depth + 1)
+            if below is not None:
+                at: Any = key.start_mark
                 self.positions[below] = Entry(
-                    key.start_mark.line + 1,
-                    key.start_mark.column,
-                    key.start_mark.index + self.offset,
-                    value.start_mark.index + self.offset,
-                    value.end_mark.index + self.offset,
-                    bool(node.flow_style),
+                    at.line + 1,
+                    at.column,
+                    at.index + self.offset,
+                    first.start_mark.index + self.offset,
+                    self.end,
+                    bool(event.flow_style),
                 )
-            own[name] = self.value(value, below, depth + 1)
-        return merged | own
+        return {**merged, **own}, key
+
+
+def _is_null(event: Any) -> bool:
+    if event.tag is not None:
+        return bool(event.tag == "tag:yaml.org,2002:null")
+    return not event.style and event.value in _NULL

@@ -13,17 +13,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Final
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
 
+from dockfix.records import record
 from dockfix.syntax.edit import Edit, OverlapError, apply_edits, insert
 from dockfix.syntax.patterns import pattern
 
 if TYPE_CHECKING:
-    from yaml._yaml import Mark as CMark
-    from yaml.error import Mark
-    from yaml.events import Event
     from yaml.resolver import Resolver
 
 MAX_SIZE: Final = 400_000
@@ -41,7 +39,7 @@ _PLAIN: Final = pattern(r"[A-Za-z0-9_./$*-][^\n\r\t\x00-\x1f\"'`]*\Z")
 _TRUTH: Final = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null", "none", "~"})
 
 
-@dataclass(frozen=True)
+@record
 class Node:
     """A node of the document. ``start``/``end`` are offsets in the text, of block collections up to what follows."""
 
@@ -53,7 +51,7 @@ class Node:
     """An explicit tag."""
 
 
-@dataclass(frozen=True)
+@record
 class Scalar(Node):
     """``resolved`` is the tag that the text has, explicit or not. ``style``: "" plain, a quote, ``|`` or ``>``."""
 
@@ -67,14 +65,14 @@ class Scalar(Node):
         return self.start == self.end and not self.style
 
 
-@dataclass(frozen=True)
+@record
 class Alias(Node):
     """``*name``."""
 
     name: str
 
 
-@dataclass(frozen=True)
+@record
 class Items(Node):
     """A sequence; ``flow`` in brackets."""
 
@@ -82,7 +80,7 @@ class Items(Node):
     items: tuple[Node, ...]
 
 
-@dataclass(frozen=True)
+@record
 class Keys(Node):
     """A mapping, its entries in order, merges (``<<``) included; ``flow`` in braces."""
 
@@ -94,12 +92,12 @@ class Keys(Node):
         return next((at for at, (name, _) in enumerate(self.entries) if _is_key(name, key)), None)
 
 
-@dataclass(frozen=True)
+@record
 class Tree:
     """A file that holds one document."""
 
     root: Node
-    anchors: Mapping[str, Node] = field(default_factory=dict)
+    anchors: Mapping[str, Node] = MappingProxyType({})
     aliases: frozenset[str] = frozenset()
     """The anchors that something refers to."""
 
@@ -186,13 +184,11 @@ def read_tree(text: str) -> Tree | None:
     """Return the nodes of the one document that *text* holds; None where it cannot be read or there are several."""
     if len(text) > MAX_SIZE:
         return None
-    import yaml
+    from dockfix.syntax.yaml_events import YamlError, events
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    offset = 1 if text.startswith("\ufeff") else 0
     try:
-        return _Builder(yaml.parse(text[offset:], Loader=loader), offset).tree()
-    except (yaml.YAMLError, _Unclear, StopIteration, UnicodeError, ValueError):
+        return _Builder(events(text), text.startswith("\ufeff")).tree()
+    except (YamlError, _Unclear, StopIteration):
         return None
 
 
@@ -201,7 +197,7 @@ class _Unclear(Exception):
 
 
 class _Builder:
-    def __init__(self, events: Iterator[Event], offset: int) -> None:
+    def __init__(self, events: Iterator[Any], offset: int) -> None:
         self.events = events
         self.offset = offset
         self.anchors: dict[str, Node] = {}
@@ -219,21 +215,20 @@ class _Builder:
             raise _Unclear
         return Tree(root, self.anchors, frozenset(self.aliases))
 
-    def node(self, event: Event, depth: int) -> Node:
+    def node(self, event: Any, depth: int) -> Node:
         from yaml.events import AliasEvent, MappingStartEvent, ScalarEvent, SequenceStartEvent
 
         if depth > _MAX_DEPTH:
             raise _Unclear
-        start, column = _mark(event.start_mark, self.offset)
-        end, _ = _mark(event.end_mark, self.offset)
+        start, end = event.start_mark.index + self.offset, event.end_mark.index + self.offset
+        column = event.start_mark.column
         made: Node
         if isinstance(event, AliasEvent):
             self.aliases.add(str(event.anchor))
             return Alias(start, end, column, None, None, str(event.anchor))
-        anchor = getattr(event, "anchor", None)
+        anchor, tag = event.anchor, event.tag
         if anchor is not None and anchor in self.anchors:
             raise _Unclear  # an alias would mean one of two
-        tag = getattr(event, "tag", None)
         if isinstance(event, ScalarEvent):
             style = event.style or ""
             resolved = tag or _resolved(event.value, plain=not style)
@@ -243,16 +238,9 @@ class _Builder:
             made = Items(start, end, column, anchor, tag, bool(event.flow_style), tuple(items))
         elif isinstance(event, MappingStartEvent):
             items, end = self.items(depth)
-            made = Keys(
-                start,
-                end,
-                column,
-                anchor,
-                tag,
-                bool(event.flow_style),
-                tuple(zip(items[::2], items[1::2], strict=True)),
-            )
-            names = [key.value for key, _ in made.entries if isinstance(key, Scalar)]
+            entries = tuple(zip(items[::2], items[1::2], strict=True))
+            made = Keys(start, end, column, anchor, tag, bool(event.flow_style), entries)
+            names = [key.value for key, _ in entries if isinstance(key, Scalar)]
             if len(set(names)) < len(names):
                 raise _Unclear
         else:
@@ -267,16 +255,10 @@ class _Builder:
         found: list[Node] = []
         for event in self.events:
             if isinstance(event, (MappingEndEvent, SequenceEndEvent)):
-                return found, _mark(event.end_mark, self.offset)[0]
+                end: Any = event.end_mark
+                return found, end.index + self.offset
             found.append(self.node(event, depth + 1))
         raise _Unclear
-
-
-def _mark(mark: Mark | CMark | None, offset: int) -> tuple[int, int]:
-    """Return the offset and column of a mark, which every event of a file has."""
-    if mark is None:
-        raise _Unclear
-    return mark.index + offset, mark.column
 
 
 @cache
