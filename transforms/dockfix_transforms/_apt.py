@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import posixpath
 import re
+from bisect import bisect_right
 from itertools import islice
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
+from dockfix.records import record
 from dockfix.syntax.patterns import pattern
 
 if TYPE_CHECKING:
@@ -28,7 +30,8 @@ _MOST_NEAR: Final = 40
 _LISTS: Final = ("/var/lib/apt", "/var/cache/apt")
 
 
-class AptCommand(NamedTuple):
+@record
+class AptCommand:
     """One apt or apt-get command of a RUN. ``action`` is its verb; ``sudo`` is the text in front of the program."""
 
     script: Script
@@ -156,15 +159,25 @@ def built_on(build: Build) -> str | None:
     return None
 
 
-def later_steps(build: Build, step: Step) -> Iterator[Step]:
-    """Yield the steps that see the files of *step*: the later ones of its stage, and the stages built on that."""
+def later_readers(build: Build, step: Step) -> Iterator[tuple[Step, tuple[AptCommand, ...]]]:
+    """Yield the steps that see the package lists which *step* leaves, with their apt commands.
+
+    These are the later ones of its stage and those of the stages built on that, each up to one that fetches the lists
+    anew before it reads them.
+    """
     grown = {step.stage}
     for stage in build.stages[step.stage :]:
-        if stage.index == step.stage:
-            yield from (other for other in stage.steps if other.line > step.line)
-        elif stage.base_stage in grown:
-            grown.add(stage.index)
-            yield from stage.steps[1:]
+        own = stage.index == step.stage
+        if not own and stage.base_stage not in grown:
+            continue
+        grown.add(stage.index)
+        first = bisect_right(stage.steps, step.line, key=lambda other: other.line) if own else 1
+        for other in (stage.steps[at] for at in range(first, len(stage.steps))):
+            commands = apt_commands(other)
+            if last_update(commands) is not None and reads_lists(commands) is None:
+                grown.discard(stage.index)
+                break
+            yield other, commands
 
 
 def hidden_use(build: Build, stage: Stage, step: Step) -> str | None:

@@ -17,7 +17,7 @@ from dockfix_transforms._apt import (
     hidden_use,
     kept_stages,
     last_update,
-    later_steps,
+    later_readers,
     mounted,
     reads_lists,
     removes_lists,
@@ -217,10 +217,7 @@ def _removal(build: Build, step: Step, commands: tuple[AptCommand, ...]) -> Iter
     update = last_update(commands)
     if update is None or _alone(step) or mounted(step) or removes_lists(step, update.command.start):
         return
-    for other in later_steps(build, step):
-        found = apt_commands(other)
-        if last_update(found) is not None and reads_lists(found) is None:
-            continue
+    for other, found in later_readers(build, step):
         if reads_lists(found) is not None:
             yield Skip(f"the package lists stay: line {other.line} installs from them", step.line)
             return
