@@ -19,6 +19,7 @@ _HARMLESS: Final = pattern(
     r"|cat|head|tail|sed|awk|grep|tr|cut|sort|find|truncate|dirname|basename|install|which|command|sync|sleep|id|whoami"
     r"|date|tar|unzip|gunzip|gzip|xz|curl|wget|gpg|apt-key|sha256sum|md5sum|strip|ranlib|dos2unix|localedef|locale-gen"
     r"|(?:user|group)(?:add|mod)|add(?:user|group)|passwd|setcap|ldconfig|update-(?:ca-certificates|alternatives)"
+    r"|g?cc|g\+\+|clang(?:\+\+)?|cmake|go|cargo|rustc|crystal|shards|javac|git"
     r"|apt-get|apt|apk|yum|dnf|microdnf|dpkg|dpkg-reconfigure|rpm|gem|pip[\d.]*|virtualenv|a2(?:en|dis)\w+)\Z"
 )
 """Programs that read no variable of the application."""

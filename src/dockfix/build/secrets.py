@@ -42,7 +42,7 @@ _BROWSER: Final = ("NEXT_PUBLIC_", "REACT_APP_", "VITE_", "VUE_APP_", "NUXT_PUBL
 """What these name is sent to every browser, so it is no secret."""
 
 _STANDS_FOR: Final = pattern(
-    r"(?:|[x*.#?_-]+|0+|<[^<>]*>|\[[^\[\]]*\]|\{[^{}]*\}|%\w+%"
+    r"(?:|[x*.#?_0-]+|<[^<>]*>|\[[^\[\]]*\]|\{[^{}]*\}|%\w+%"
     r"|(?:true|false|yes|no|on|off|none|null|nil|undefined|unset|todo|tbd|fixme|n/?a|[01]|redacted|empty)"
     r"|\$\w+|.*\$[{(].*|.*\{\{.*|.*%\(\w+\)s.*"
     r"|.*(?:place.?holder|change.?(?:me|it|this)|replace.?(?:me|it|this|with)|dummy|fill.?(?:me|in|this)|to.?be.?set"
