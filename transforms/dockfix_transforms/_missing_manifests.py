@@ -20,7 +20,10 @@ def missing_manifests(build: Build, stage: Stage) -> Iterator[Fix]:
     context = build.project.context
     if stage.image is None or not stage.image.official or context.ambiguous:
         return
-    for index, step in enumerate(stage.steps):
+    if not any(_brings(step) for step in stage.steps):
+        return
+    last = max(index for index, step in enumerate(stage.steps) if _brings(step))
+    for index, step in enumerate(stage.steps[:last]):
         if step.keyword != "RUN" or not step.installs or step.instruction.flag("mount") is not None:
             continue
         manifests = _missing(build, stage.steps, index)
@@ -33,10 +36,23 @@ def missing_manifests(build: Build, stage: Stage) -> Iterator[Fix]:
         return
 
 
+def _brings(step: Step) -> bool:
+    """Return whether *step* copies something of the context."""
+    return step.copy is not None and step.copy.from_ is None
+
+
 def _missing(build: Build, steps: Sequence[Step], index: int) -> list[Manifest]:
     """Return the manifests of the RUN at *index* that no COPY in front of it brings, and one behind it does."""
     context = build.project.context
     step = steps[index]
+    wants = [
+        install
+        for install in step.installs
+        if install.manager not in SYSTEM and not install.local and install.script is step.script
+        if not install.command.depth
+    ]
+    if not wants:
+        return []
     earlier = [other.copy for other in steps[:index] if other.keyword in ("COPY", "ADD")]
     later = [other.copy for other in steps[index:] if other.copy is not None and other.copy.from_ is None]
     if not later or any(copy is None or copy.selective or copy.remote or copy.heredoc for copy in earlier):
@@ -44,9 +60,7 @@ def _missing(build: Build, steps: Sequence[Step], index: int) -> list[Manifest]:
     known = [copy for copy in earlier if copy is not None]
     texts = " ".join(other.instruction.value for other in steps[:index] if other.keyword == "RUN")
     found: dict[Manifest, None] = {}
-    for install in step.installs:
-        if install.manager in SYSTEM or install.local or install.script is not step.script or install.command.depth:
-            continue
+    for install in wants:
         if _known(build, install, known) is None:
             wanted = _known(build, install, [*known, *later])
             if wanted is None:
