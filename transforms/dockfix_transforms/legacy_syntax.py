@@ -124,8 +124,8 @@ def _stage_names(build: Build) -> Iterator[Fix | Skip]:
     given = {name: len(spans) for name, spans in names.items()}
     for start, end in _uses(build) if names else ():
         names.get(text[start:end].lower(), []).append((start, end))
-    for name, spans in names.items():
-        edits = [Edit(*span, name) for span in sorted(spans) if text[slice(*span)] != name]
+    for name, found in names.items():
+        edits = [Edit(*span, name) for span in sorted(found) if text[slice(*span)] != name]
         if edits and given[name] > 1:
             yield Skip(f"several stages have the name {name}, but for their case", lines[name])
         elif edits:
@@ -138,8 +138,7 @@ def _uses(build: Build) -> Iterator[tuple[int, int]]:
     for step in build.steps:
         instruction = step.instruction
         if step.keyword == "FROM" and build.stages[step.stage].base_stage is not None:
-            spans = split_words(instruction.value)
-            yield instruction.arguments.raw_span(*spans[0])
+            yield instruction.arguments.raw_span(*split_words(instruction.value)[0])
         for flag in instruction.flags:
             match = re.search(r"(?:--|[=,])from=([^,\s]+)", text[flag.start : flag.end])
             if match and flag.name in ("from", "mount"):
