@@ -1,0 +1,129 @@
+"""What becomes of a RUN with ``chown -R`` where the COPYs say whose the files are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from dockfix.build.expand import expand_word
+from dockfix.build.layout import blank_above, block_start, removals
+from dockfix.build.model import Build, Stage, Step
+from dockfix.syntax.edit import Edit, apply_edits, delete, insert
+from dockfix.syntax.patterns import pattern
+from dockfix.syntax.shell import Command
+from dockfix_transforms._obstacle import Obstacle
+from dockfix_transforms._tree_writers import made, parents
+
+_HOME: Final = pattern(r"\buseradd\b[^&;|]*\s(?:-m|--create-home)\s|\badduser\b(?![^&;|]*\s(?:-H|--no-create-home)\b)")
+
+
+class Recursive(NamedTuple):
+    """``chown -R`` or ``chmod -R``: ``kind`` is the command, ``flag`` what it says, ``paths`` are absolute."""
+
+    command: Command
+    kind: str
+    flag: str
+    paths: tuple[str, ...]
+
+
+def directories(stage: Stage, step: Step, one: Recursive, first: Step, moved: list[Step]) -> list[str]:
+    """Return the directories whose owner no COPY says: those that are there before *first*, or made beside the COPYs.
+
+    *first* is the first COPY that says an owner, *moved* are the RUNs that go in front of it.
+    """
+    moves = step in moved
+    found: list[str] = []
+    for path in one.paths:
+        places: list[str] = []
+        late: list[str] = []
+        for other in stage.steps[1:]:
+            if other.line >= step.line:
+                break
+            if other.line < first.line:
+                places += _made_by(other, path)
+            elif other.copy is None:  # the COPYs behind the first one say whose their directories are
+                late += _made_by(other, path)
+        script = step.script
+        before = [command for command in script.commands if command.start < one.command.start] if script else []
+        places += made(step, before, path)
+        late = [place for place in late if place not in places and place != path]
+        if moves and late:
+            raise Obstacle(f"{late[0]} is made behind the COPY", step.line)
+        places += late
+        if path.startswith("/home/") and path.count("/") == 2:
+            if moves and not any(_HOME.search(other.instruction.value) for other in moved):
+                raise Obstacle(f"whether {path} is there before the COPY is not known", step.line)
+            places.append(path)
+        copied = first.copy is not None and first.copy.destination == path
+        if not copied and path not in places and not moves:
+            places.append(path)
+        found += sorted(place for place in dict.fromkeys(places) if place not in found)
+    return found
+
+
+def _made_by(step: Step, path: str) -> Iterator[str]:
+    """Yield the directories from *path* on downwards that a step makes, if they are not there."""
+    if step.keyword == "RUN" and step.script is not None:
+        yield from made(step, step.script.commands, path)
+    elif step.keyword == "WORKDIR":
+        target = expand_word(step.instruction.value, step.env) or ""
+        full = target if target.startswith("/") else f"{(step.workdir or '/').rstrip('/')}/{target}"
+        yield from parents("/" + full.strip("/"), path)
+    elif step.copy is not None and step.copy.destination is not None and step.instruction.flag("chown") is None:
+        target = step.copy.destination
+        yield from parents(target if step.copy.directory else target.rpartition("/")[0], path)
+
+
+def shortened(build: Build, step: Step, one: Recursive, places: list[str]) -> tuple[Edit, ...]:
+    """Return the edits that make the command one of *places* alone."""
+    script = step.script
+    assert script is not None
+    option = next(word for word in one.command.words[1:] if word.raw.startswith("-"))
+    start, end = script.span(option)
+    while build.dockerfile.text[end : end + 1] == " ":
+        end += 1
+    more = "".join(f" {place}" for place in places if place not in one.paths)
+    return (delete(start, end), *([insert(script.span(one.command)[1], more)] if more else ()))
+
+
+def cut(build: Build, step: Step, one: Recursive) -> Edit | None:
+    """Return the edit that takes the command out of its RUN, None where nothing of the RUN would be left."""
+    script = step.script
+    assert script is not None
+    commands = [command for command in script.commands if command.words]
+    at = commands.index(one.command)
+    if len(commands) == 1:
+        return None
+    begin, end = script.span(one.command)
+    if one.command.before == "&&":
+        begin = script.span(commands[at - 1])[1]
+    elif one.command.after == "&&" and not one.command.before:
+        end = script.span(commands[at + 1])[0]
+    else:
+        raise Obstacle("the command cannot be taken out of its RUN", step.line)
+    if re.search(r"^[ \t]*#", build.dockerfile.text[begin:end], re.MULTILINE):
+        raise Obstacle("a comment stands beside the command in its RUN", step.line)
+    return delete(begin, end)
+
+
+def rewritten(
+    build: Build, step: Step, moved: list[Step], first: Step, inside: list[Edit], gone: bool
+) -> Iterator[Edit]:
+    """Yield the edits that make *inside* of *step*, or remove it where it is *gone*, and move RUNs before *first*."""
+    dockerfile = build.dockerfile
+    away = [other for other in moved if not (gone and other is step)]
+    yield from removals(dockerfile, [*(other.instruction for other in away), *([step.instruction] if gone else ())])
+    if step not in away and not gone:
+        yield from inside
+    text = ""
+    for other in away:
+        start, end = block_start(dockerfile, other.instruction), other.instruction.end
+        own = dockerfile.text[start:end]
+        if other is step:
+            own = apply_edits(own, [Edit(one.start - start, one.end - start, one.replacement) for one in inside])
+        text += own if own.endswith("\n") else own + dockerfile.newline
+        if blank_above(dockerfile, other.instruction):
+            text += dockerfile.newline
+    if text:
+        yield insert(block_start(dockerfile, first.instruction), text)
