@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import NamedTuple
 
 from dockfix.chain import Result, Settings, run
@@ -14,6 +13,7 @@ from dockfix.config import ConfigError
 from dockfix.project.context import find_context
 from dockfix.project.disk import DiskFiles, OverlayFiles
 from dockfix.project.files import Files
+from dockfix.records import replace
 from dockfix.registry import RegistryError
 from dockfix.session import Repository, Request, settings_for
 from dockfix.syntax.dockerfile import DockerfileSyntaxError

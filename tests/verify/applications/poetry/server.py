@@ -1,0 +1,14 @@
+"""Greets whoever comes."""
+
+from flask import Flask
+
+app = Flask(__name__)
+
+
+@app.route("/")
+def index():
+    return "Good morning"
+
+
+if __name__ == "__main__":
+    app.run(host="0.0.0.0", port=8080)
