@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final
 
+from dockfix.fleet.campaign import CampaignError
 from dockfix.fleet.secret import Secret
 
 _OUTPUT: Final = 32_000_000
@@ -105,7 +106,7 @@ class Git:
     def run(
         self, *arguments: str, url: str = "", folder: str = "", environment: Mapping[str, str] | None = None
     ) -> bytes:
-        """Run git and return what it prints. Raises ``GitError``.
+        """Run git and return what it prints. Raises ``GitError``; ``CampaignError`` where the disk is full.
 
         *url*, the last argument but refs, is the only place that git may talk to, by its own protocol. *folder* is
         watched: git is stopped when it grows beyond the limit.
@@ -181,8 +182,8 @@ class Git:
             return "the planned commit is gone; plan again"
         if "redirect" in text or "error: 30" in text:
             return "moved to another address; name it by its new one"
-        if "no space left" in text:
-            return "no space left on the disk"
+        if any("no space left" in line.lower() for line in lines if not line.startswith("remote:")):
+            raise CampaignError("no space left on the disk; make some and start it again, it goes on where it was")
         wrong = [line for line in lines if line.startswith(("fatal:", "error:", "remote:", "!"))] or lines
         return f"git {command}: {' '.join(wrong)[:300] if wrong else f'exit status {status}'}"
 

@@ -1,0 +1,201 @@
+"""Repositories that attack who looks at them."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from contextlib import closing
+from hashlib import sha1
+from pathlib import Path
+
+import pytest
+from campaigns import DOCKERFILE, FILES, Fleet
+from forge_server import Repo, commit, git
+
+from dockfix.fleet.git import Git, GitError
+from dockfix.fleet.journal import Journal
+from dockfix.fleet.push import Branch
+from dockfix.fleet.secret import Secret
+
+
+@pytest.fixture
+def trap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a file that is there once anything of the user's or the repository's settings was run."""
+    sprung, home = tmp_path / "sprung", tmp_path / "home"
+    hooks = home / "hooks"
+    hooks.mkdir(parents=True)
+    spring = f"#!/bin/sh\ntouch {sprung}\ncat\n"
+    for name in ("post-checkout", "reference-transaction", "post-index-change", "pre-push", "fsmonitor", "filter"):
+        (hooks / name).write_text(spring)
+        (hooks / name).chmod(0o755)
+    (home / ".gitconfig").write_text(
+        f"[core]\nhooksPath = {hooks}\nfsmonitor = {hooks}/fsmonitor\nsymlinks = true\n"
+        f'[filter "lfs"]\nsmudge = {hooks}/filter\nclean = {hooks}/filter\nrequired = true\n'
+        f"[init]\ntemplateDir = {home}/template\n[submodule]\nrecurse = true\n[protocol]\nallow = always\n"
+        f"[credential]\nhelper = !touch {sprung}\n"
+    )
+    (home / "template/hooks").mkdir(parents=True)
+    (home / "template/hooks/post-checkout").write_text(spring)
+    (home / "template/hooks/post-checkout").chmod(0o755)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(home / ".gitconfig"))
+    return sprung
+
+
+def add_entry(repo: Repo, mode: str, path: str, data: bytes = b"", sha: str = "") -> None:
+    """Add an entry of any mode to the tip of a bare repository."""
+    env = {"GIT_DIR": str(repo.path), "GIT_INDEX_FILE": str(repo.path / "test-index")}
+    git("read-tree", "main", env=env)
+    blob = sha or git("hash-object", "-w", "--stdin", stdin=data, env=env)
+    git("update-index", "--add", "--cacheinfo", f"{mode},{blob},{path}", env=env)
+    tree = git("write-tree", env=env)
+    git("update-ref", "refs/heads/main", git("commit-tree", tree, "-p", "main", "-m", "more", env=env), env=env)
+
+
+def document(fleet: Fleet, name: str) -> str:
+    with closing(Journal(fleet.folder)) as journal:
+        return journal.document(name) + Path(journal.patch_path(fleet.standing(name).patch)).read_text()
+
+
+def test_nothing_of_anybodys_settings_runs(fleet: Fleet, trap: Path) -> None:
+    inside = {
+        "HEAD": "ref: refs/heads/main\n",
+        "config": f"[core]\nbare = true\nfsmonitor = touch {trap}\nhooksPath = hooks\nworktree = ..\n",
+        "hooks/post-checkout": f"#!/bin/sh\ntouch {trap}\n",
+        "objects/keep": "",
+        "refs/heads/keep": "",
+        "Dockerfile": DOCKERFILE,
+    }
+    attributes = {".gitattributes": "* filter=lfs diff=lfs merge=lfs text eol=crlf\n", ".lfsconfig": "[lfs]\nurl = x\n"}
+    fleet.add("acme/one", {**{f"bare/{path}": text for path, text in inside.items()}, **attributes})
+    assert fleet.plan() == 0
+    assert fleet.publish() == 0
+    assert fleet.standing().fixes == 2, "the Dockerfile inside the bare repository is one as well"
+    assert not trap.exists()
+    changed = git("--git-dir", fleet.forge.repos["acme/one"].path, "diff", "--stat", "main", "dockfix/tidy")
+    assert "2 files changed, 2 insertions(+), 2 deletions(-)" in changed, "no line endings were changed"
+
+
+def test_links_are_not_followed(fleet: Fleet, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "Dockerfile").write_text(DOCKERFILE.replace("flask", "outsidepackage"))
+    (outside / "ignore").write_text("outsideignore\n")
+    repo = fleet.add("acme/one", {"Dockerfile": f"{DOCKERFILE}COPY . /app\n", ".gitignore": "*.pyc\n"})
+    add_entry(repo, "120000", "link", str(outside).encode())
+    add_entry(repo, "120000", "Dockerfile.outside", f"{outside}/Dockerfile".encode())
+    add_entry(repo, "120000", ".dockerignore", f"{outside}/ignore".encode())
+    fleet.chain = 'select = ["pip-no-cache-dir", "dockerignore"]'
+    fleet.plan()
+    assert fleet.standing().state == "refused"
+    assert ".dockerignore is a symbolic link" in fleet.standing().reason
+    assert (outside / "ignore").read_text() == "outsideignore\n"
+    fleet.chain = 'select = ["pip-no-cache-dir"]'
+    fleet.plan()
+    assert fleet.standing().fixes == 1
+    assert "outside" not in document(fleet, "acme/one")
+
+
+def test_submodules_are_not_fetched(fleet: Fleet, trap: Path, tmp_path: Path) -> None:
+    other = fleet.forge.add("acme/other", FILES)
+    repo = fleet.add("acme/one")
+    modules = f'[submodule "x"]\npath = sub\nurl = file://{other.path}\n[submodule "y"]\npath = y\nurl = -u./x\n'
+    commit(repo.path, {".gitmodules": modules})
+    add_entry(repo, "160000", "sub", sha=fleet.forge.tip(other, "main"))
+    assert fleet.plan() == 0
+    assert fleet.publish() == 0
+    assert fleet.standing().fixes == 1
+    assert not trap.exists()
+
+
+@pytest.mark.parametrize("name", [b"..", b".git", b".GIT", b"."])
+def test_paths_that_lead_out_are_that_repositorys_failure(fleet: Fleet, name: bytes, tmp_path: Path) -> None:
+    repo = fleet.add("acme/one")
+    fleet.add("acme/two")
+    env = {"GIT_DIR": str(repo.path)}
+    blob = bytes.fromhex(git("hash-object", "-w", "--stdin", stdin=b"[core]\nfsmonitor = touch pwned\n", env=env))
+    inner = written(repo, b"100644 config\0" + blob)
+    docker = bytes.fromhex(git("rev-parse", "main:Dockerfile", env=env))
+    tree = written(repo, b"40000 " + name + b"\0" + inner + b"100644 Dockerfile\0" + docker)
+    git("update-ref", "refs/heads/main", git("commit-tree", tree.hex(), "-m", "bad", env=env), env=env)
+    assert fleet.plan() == 1
+    assert fleet.standing("acme/one").state == "failed"
+    assert fleet.standing("acme/two").state == "changed"
+
+
+def written(repo: Repo, content: bytes) -> bytes:
+    """Write a tree that git would refuse to make."""
+    data = b"tree %d\0%s" % (len(content), content)
+    name = sha1(data).hexdigest()
+    path = repo.path / "objects" / name[:2] / name[2:]
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(zlib.compress(data))
+    return bytes.fromhex(name)
+
+
+@pytest.mark.parametrize("path", ["../escaped", "/escaped", ".git/config", "link/escaped", "a/../../escaped"])
+def test_a_patch_that_leads_out_is_not_committed(fleet: Fleet, path: str, tmp_path: Path) -> None:
+    repo = fleet.add("acme/one")
+    add_entry(repo, "120000", "link", str(tmp_path).encode())
+    scratch = tmp_path / "scratch"
+    (scratch / "home").mkdir(parents=True)
+    patch = tmp_path / "bad.patch"
+    patch.write_text(f"--- /dev/null\n+++ b/{path}\n@@ -0,0 +1 @@\n+text\n")
+    campaign = fleet.campaign
+    git_here = Git(str(scratch / "home"), Secret(), float("inf"))
+    branch = Branch(git_here, campaign.clone_url("acme/one"), campaign, str(scratch))
+    with pytest.raises(GitError):
+        branch.commit(fleet.forge.tip(repo, "main"), str(patch))
+    assert not (tmp_path / "escaped").exists()
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "ext::sh -c touch% pwned",
+        "--upload-pack=touch pwned",
+        "ssh://-oProxyCommand=touch/x",
+        "https://user:pass@host/x",
+    ],
+)
+def test_addresses_that_run_something_are_no_repositories(fleet: Fleet, entry: str) -> None:
+    from dockfix.fleet.campaign import CampaignError
+
+    fleet.names.append(entry)
+    with pytest.raises(CampaignError):
+        fleet.plan()
+    assert not Path("pwned").exists()
+
+
+def test_a_repository_that_redirects_elsewhere_is_not_followed(fleet: Fleet) -> None:
+    fleet.add("acme/one")
+    fleet.forge.fail("GIT GET", 302, times=9)
+    assert fleet.plan() == 1
+
+
+def test_what_the_chain_sees_of_the_environment(fleet: Fleet) -> None:
+    own = fleet.root / "own.py"
+    own.write_text(
+        '''
+import os
+from dockfix.transform import Phase, Safety, Skip, transform
+
+
+@transform(safety=Safety.SAFE, phase=Phase.CONTENT)
+def look(build):
+    """Look.
+
+    Why: to see.
+    """
+    yield Skip(f"{sorted(os.environ)} {os.getcwd() != os.environ['HOME'] or os.listdir('.')}", 1)
+'''
+    )
+    os.environ["SOMETHING_SECRET"] = "x"
+    fleet.chain = 'transforms = ["own.py"]\nselect = ["look"]'
+    fleet.add("acme/one")
+    fleet.plan()
+    reason = fleet.standing().reason
+    del os.environ["SOMETHING_SECRET"]
+    assert "HOME" in reason
+    assert "TOKEN" not in reason
+    assert "SECRET" not in reason
