@@ -12,6 +12,16 @@ from dockfix.records import record
 from dockfix.syntax.edit import Edit, insert
 from dockfix.syntax.patterns import pattern
 from dockfix.transform import Fix, Phase, Safety, Skip, transform
+from dockfix_transforms._obstacle import Obstacle
+from dockfix_transforms._root_needs import (
+    SYSTEM,
+    check_code,
+    check_services,
+    check_starts,
+    check_text,
+    made_directories,
+    volumes,
+)
 
 _NAME: Final = "app"
 _PYTHON_START: Final = pattern(
@@ -19,47 +29,11 @@ _PYTHON_START: Final = pattern(
 )
 _ID: Final = 1001
 _BASES: Final = frozenset({"python", "debian", "ubuntu", "alpine", "buildpack-deps"})
-# fmt: off
-_SYSTEM: Final = frozenset({
-    "/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib64", "/opt", "/proc", "/root", "/run", "/sbin",
-    "/sys", "/tmp", "/usr", "/usr/bin", "/usr/lib", "/usr/local", "/usr/local/bin", "/usr/src", "/var", "/var/lib",
-})
-# fmt: on
-_NEEDS_ROOT: Final = pattern(
-    r"(?<![\w./-])(?:/\S*/)?(apt|apt-get|apk|service|systemctl|cron|crond|crontab|chown|gosu|su-exec|setpriv|su|sudo|"
-    r"supervisord|supervisor|nginx|apache2|apache2ctl|sshd|openssh-server|mount|iptables|useradd|adduser|dockerd|"
-    r"s6-svscan|runit|runsvdir|update-ca-certificates)(?![\w.-])"
-)
-_DAEMON: Final = pattern(
-    r"(?<![\w/.-])(supervisord?|nginx|cron|crond|apache2|sshd|openssh-server|gosu|su-exec|sudo|redis-server|"
-    r"postgresql|mysql-server|mariadb-server|s6-overlay|runit)(?![\w.-])"
-)
-_ROOT_HOME: Final = pattern(r"/root(?![\w-])|(?<![\w-])--user(?![\w-])|(?:^|[\s='\":])~/")
-_LOW_PORT: Final = pattern(r"(?:port\W{1,3}|:|-[pb]\W{0,3})0*(\d{1,3}|10[01]\d|102[0-3])(?![\w.:-])", re.IGNORECASE)
-_SECTION: Final = pattern(r"(?:^|[\s='\":/])(/(?:data|db|logs?|uploads?|storage|media|mnt|srv|var)(?:/[\w.-]+)*)")
-_WRITES: Final = pattern(
-    r"sqlite|\.write\(|\.save\(|write_text|write_bytes|makedirs|mkdir\(|FileHandler|to_csv|\bdump\(|"
-    r"open\([^)\n]*,\s*(?:mode\s*=\s*)?['\"][rbt]*[wax+]"
-)
-_CODE_PORT: Final = pattern(
-    r"(?i:\bport['\"]?\s*[=:,]\s*(?:int\()?['\"]?)0*(?:\d{1,3}|10[01]\d|102[0-3])(?![\w.])|:(?:80|443)['\"]"
-)
-_HOME_DOWNLOAD: Final = pattern(
-    r"playwright\s+install|pyppeteer|nltk|huggingface|from_pretrained|torch\.hub|whisper|pipx|uv tool|uv python|rustup|"
-    r"install-poetry|(?:curl|wget)\b[^\n|]*\|"
-)
-_SCRIPT: Final = pattern(r"[\w./-]+\.(?:sh|bash|py)|[\w./-]*(?:entrypoint|start|run|boot)[\w.-]*")
 _MANIFEST: Final = pattern(
     r"(?:.*/)?(?:[\w.-]*require[\w.-]*\.(?:txt|in)|req\.txt|constraints[\w.-]*\.txt|pyproject\.toml|setup\.(?:py|cfg)|"
     r"Pipfile(?:\.lock)?|poetry\.lock\*?|uv\.lock|pdm\.lock|package(?:-lock|\*)?\.json)\Z"
 )
 _USERADD: Final = frozenset({"useradd", "adduser"})
-
-
-class _Obstacle(Exception):
-    def __init__(self, reason: str, line: int = 0, path: str | None = None) -> None:
-        super().__init__(reason)
-        self.skip = Skip(reason, line, path)
 
 
 @record
@@ -111,7 +85,7 @@ def non_root_user(build: Build) -> Iterator[Fix | Skip]:
         return
     try:
         yield _fix(build, chain, user_steps)
-    except _Obstacle as obstacle:
+    except Obstacle as obstacle:
         yield obstacle.skip
 
 
@@ -140,197 +114,30 @@ def _fix(build: Build, chain: list[Stage], user_steps: list[Step]) -> Fix:
     image = chain[0].image
     line = final.steps[0].line
     if image is None or not image.official or image.repository not in _BASES:
-        raise _Obstacle(f"which user the base image {chain[0].base or ''} runs as is not known", line)
+        raise Obstacle(f"which user the base image {chain[0].base or ''} runs as is not known", line)
     if user_steps:
-        raise _Obstacle("USER root is stated, so the program may need it", user_steps[-1].line)
+        raise Obstacle("USER root is stated, so the program may need it", user_steps[-1].line)
     if "escape" in build.dockerfile.directives or last.shell[0] in ("cmd", "powershell", "pwsh"):
-        raise _Obstacle("this is an image for Windows", line)
+        raise Obstacle("this is an image for Windows", line)
     for stage in chain:
         for step in stage.of("ONBUILD"):
-            raise _Obstacle("ONBUILD runs in the builds of others", step.line)
+            raise Obstacle("ONBUILD runs in the builds of others", step.line)
     starts = [step for stage in chain for step in stage.of("CMD", "ENTRYPOINT")]
     if not starts:
-        raise _Obstacle("no CMD and no ENTRYPOINT says which program runs", line)
+        raise Obstacle("no CMD and no ENTRYPOINT says which program runs", line)
     workdir = final.workdir
-    if workdir is None or workdir in _SYSTEM or workdir.startswith(("/root/", "/usr/local/lib", "/etc/", "/tmp/")):
+    if workdir is None or workdir in SYSTEM or workdir.startswith(("/root/", "/usr/local/lib", "/etc/", "/tmp/")):
         shown = "a directory that is not known" if workdir is None else workdir
-        raise _Obstacle(f"the program runs in {shown}, which cannot be given to a user", last.line)
-    _check_text(build, chain)
-    _check_starts(build, starts)
-    owned = [workdir, *_volumes(build, chain, workdir)]
-    _check_services(build, workdir)
-    made = _made_directories(chain, workdir)
+        raise Obstacle(f"the program runs in {shown}, which cannot be given to a user", last.line)
+    check_text(build, chain)
+    check_starts(build, starts)
+    owned = [workdir, *volumes(build, chain, workdir)]
+    check_services(build, workdir)
+    made = made_directories(chain, workdir)
     owned += [path for path in made if path not in owned]
-    _check_code(build, owned, chain)
+    check_code(build, owned, chain)
     user = _existing_user(chain)
     return _write(build, chain, user, workdir, owned)
-
-
-def _check_text(build: Build, chain: list[Stage]) -> None:
-    text = build.dockerfile.text
-    for stage in chain:
-        for step in stage.steps[1:]:
-            raw = text[step.instruction.start : step.instruction.end]
-            if step.keyword == "LABEL":
-                continue
-            found = _ROOT_HOME.search(step.instruction.value)
-            if found or "/root/" in raw:
-                shown = found[0].strip() if found else "/root"
-                raise _Obstacle(f"{shown} belongs to root, and the program may need it", step.line)
-            if step.keyword == "RUN" and (found := _DAEMON.search(raw)):
-                raise _Obstacle(f"{found[1]} needs root", step.line)
-            if step.keyword == "RUN" and (found := _HOME_DOWNLOAD.search(raw)):
-                raise _Obstacle(f"{found[0]} may leave files in root's home that the program needs", step.line)
-            chown = step.instruction.flag("chown")
-            if chown is not None and re.match(r"(?:root|0)?(?::|\Z)", chown.value or ""):
-                raise _Obstacle("--chown keeps these files root's on purpose", step.line)
-            if step.keyword == "EXPOSE":
-                for word in step.instruction.value.split():
-                    number = word.partition("/")[0].partition("-")[0]
-                    if not number.isdecimal() or int(number) < 1024:
-                        raise _Obstacle(f"the port {word} is below 1024 or not known", step.line)
-            if step.keyword == "ENV" and re.search(r"PORT\W+0*(?:\d{1,3}|10[01]\d|102[0-3])(?!\d)", raw):
-                raise _Obstacle("the port is below 1024", step.line)
-
-
-def _check_command(text: str, line: int, path: str | None = None) -> None:
-    if found := _NEEDS_ROOT.search(text):
-        raise _Obstacle(f"{found[1]} in the start command needs root", line, path)
-    if _LOW_PORT.search(text):
-        raise _Obstacle("the port is below 1024", line, path)
-    if _ROOT_HOME.search(text):
-        raise _Obstacle("the start command names a path below /root", line, path)
-    if found := re.search(r"(?<![\w-])(?:poetry|pipenv|uv|pdm|hatch|conda)\s+run", text):
-        raise _Obstacle(f"{found[0]} keeps its environment where root's home or the build is", line, path)
-    if re.search(r"(?<![\w-])(?:pip3?|npm|poetry|pipenv)\s+install", text):
-        raise _Obstacle("the start command installs packages", line, path)
-
-
-def _check_starts(build: Build, starts: list[Step]) -> None:
-    for step in starts:
-        words = step.instruction.json_form
-        text = " ".join(words) if words is not None else step.instruction.value
-        _check_command(text, step.line)
-        context = build.project.context
-        for word in _SCRIPT.findall(text):
-            name = word.rpartition("/")[2]
-            for path in context.paths:
-                if path.rpartition("/")[2] == name and not path.endswith(".py"):
-                    _check_command(context.text(path) or "", 0, context.repository_path(path))
-            if name.endswith((".sh", ".bash")) and not any(path.rpartition("/")[2] == name for path in context.paths):
-                raise _Obstacle(f"the script {name} is not among the files", step.line)
-
-
-def _check_services(build: Build, workdir: str) -> None:
-    for service in build.project.services:
-        where = (service.line, service.path)
-        for command in (service.command, service.entrypoint):
-            if command is not None:
-                _check_command(command if isinstance(command, str) else " ".join(command), *where)
-        if service.user is not None:
-            raise _Obstacle("the compose service states its user", *where)
-        text = build.project.files.text(service.path) or ""
-        if re.search(r"privileged:\s*true|cap_add:|devices:|network_mode:", text):
-            raise _Obstacle("a compose service has privileges of its own", *where)
-        if any(port is None or port < 1024 for port in service.ports):
-            raise _Obstacle("a container port in compose is below 1024 or not known", *where)
-        for mount in service.mounts:
-            if "docker.sock" in mount.target or "docker.sock" in (mount.source or ""):
-                raise _Obstacle("the Docker socket is root's", *where)
-            if not mount.bind or mount.read_only:
-                continue
-            if not f"{workdir}/".startswith(f"{mount.target.rstrip('/')}/"):
-                raise _Obstacle(f"the host's directory at {mount.target} belongs to somebody else", *where)
-            if any(_WRITES.search(code) for _, code in _code(build)):
-                raise _Obstacle("the program writes into a directory of the host that is mounted over it", *where)
-
-
-def _volumes(build: Build, chain: list[Stage], workdir: str) -> list[str]:
-    found: list[str] = []
-    for stage in chain:
-        for step in stage.of("VOLUME"):
-            words = step.instruction.json_form or tuple(step.instruction.value.split())
-            for word in words:
-                if not re.fullmatch(r"/[\w./-]+", word):
-                    raise _Obstacle(f"the volume {word} is not known", step.line)
-                found.append(word)
-            raise_for = [word for word in words if word.rstrip("/") in _SYSTEM]
-            if raise_for:
-                raise _Obstacle(f"the volume {raise_for[0]} is the system's", step.line)
-    for service in build.project.services:
-        for mount in service.mounts:
-            if not mount.bind and not mount.read_only:
-                if not re.fullmatch(r"/[\w./-]+", mount.target) or mount.target.rstrip("/") in _SYSTEM:
-                    raise _Obstacle(f"the volume {mount.target} cannot be given to a user", service.line, service.path)
-                found.append(mount.target)
-            if mount.target.startswith("/root"):
-                raise _Obstacle("a volume is mounted below /root", service.line, service.path)
-    return [path for path in dict.fromkeys(item.rstrip("/") for item in found) if path != workdir]
-
-
-def _made_directories(chain: list[Stage], workdir: str) -> list[str]:
-    """Return the directories outside of the working directory that the build makes with mkdir."""
-    found: list[str] = []
-    for stage in chain:
-        for step in stage.of("RUN"):
-            for command in step.script.commands if step.script else ():
-                if command.name != "mkdir":
-                    continue
-                for value in command.argv[1:]:
-                    if value is None or value.startswith("-"):
-                        continue
-                    inside = f"{value}/".startswith(f"{workdir}/")
-                    if (
-                        value.startswith("/")
-                        and not inside
-                        and _SECTION.match(value)
-                        and re.fullmatch(r"[\w./-]+", value)
-                    ):
-                        found.append(value.rstrip("/"))
-    return found
-
-
-def _code(build: Build) -> Iterator[tuple[str, str]]:
-    context = build.project.context
-    for path in context.paths[:2000]:
-        if path.endswith(".py") and "/test" not in f"/{path}" and not context.ignored(path):
-            yield path, context.text(path) or ""
-
-
-def _check_code(build: Build, owned: list[str], chain: list[Stage]) -> None:
-    def foreign(text: str) -> str | None:
-        for match in _SECTION.finditer(text):
-            if not any(f"{match[1]}/".startswith(f"{path}/") for path in owned):
-                return match[1]
-        return None
-
-    for stage in chain:
-        for step in stage.of("ENV"):
-            if path := foreign(step.instruction.value):
-                raise _Obstacle(f"whether the program writes to {path} is not known", step.line)
-    context = build.project.context
-    for path in context.paths:
-        name = path.rpartition("/")[2]
-        if name == "Procfile" or (name.endswith(".ini") and "wsgi" in name):
-            text = context.text(path) or ""
-            _check_command(text, 0, context.repository_path(path))
-            if re.search(r"^\s*[ug]id\s*=", text, re.MULTILINE):
-                raise _Obstacle("the server changes its user by itself", 0, context.repository_path(path))
-    for path, code in _code(build):
-        if _CODE_PORT.search(code):
-            raise _Obstacle("a port in the code is below 1024", 0, context.repository_path(path))
-        if "/root/" in code or re.search(r"['\"]~/", code):
-            raise _Obstacle("the program names a path in root's home", 0, build.project.context.repository_path(path))
-        for literal in re.findall(r"['\"](?:sqlite:///)?(/[\w./-]+)['\"]", code):
-            if place := foreign(literal):
-                where = build.project.context.repository_path(path)
-                # Routes look like paths; only what the system has, or what is opened, counts.
-                if place.startswith(("/var/", "/mnt/", "/srv/")) or f"open('{literal}" in code.replace('"', "'"):
-                    raise _Obstacle(f"whether the program writes to {place} is not known", 0, where)
-        found = re.search(r"sqlite:///(/[\w./-]+)", code)
-        if found and not any(f"{found[1]}/".startswith(f"{item}/") for item in owned):
-            where = build.project.context.repository_path(path)
-            raise _Obstacle(f"the database {found[1]} would stay root's", 0, where)
 
 
 def _existing_user(chain: list[Stage]) -> _User:
@@ -341,7 +148,7 @@ def _existing_user(chain: list[Stage]) -> _User:
             commands = [item for item in step.script.commands if item.name in _USERADD] if step.script else []
             name = commands[0].argv[-1] if len(commands) == 1 else None
             if name is None or stage is not chain[-1] or not re.fullmatch(r"[a-z_][a-z0-9_-]*", name):
-                raise _Obstacle("which user the image makes cannot be told", step.line)
+                raise Obstacle("which user the image makes cannot be told", step.line)
             return _User(name, step)
     return _User(_NAME, None)
 
@@ -418,7 +225,7 @@ def _copies(stage: Stage, workdir: str) -> tuple[Step | None, list[Step]]:
     for step in stage.of("COPY", "ADD"):
         copy = step.copy
         if copy is None or copy.destination is None:
-            raise _Obstacle("where this lands in the image cannot be told", step.line)
+            raise Obstacle("where this lands in the image cannot be told", step.line)
         if not f"{copy.destination}/".startswith(f"{workdir}/"):
             continue
         plain = copy.sources and all(source.value and _MANIFEST.match(source.value) for source in copy.sources)

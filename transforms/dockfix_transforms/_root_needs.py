@@ -1,0 +1,216 @@
+"""What tells that a program needs root, and which directories it writes to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from dockfix.build.model import Build, Stage, Step
+from dockfix.syntax.patterns import pattern
+from dockfix_transforms._obstacle import Obstacle
+
+# fmt: off
+SYSTEM: Final = frozenset({
+    "/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib64", "/opt", "/proc", "/root", "/run", "/sbin",
+    "/sys", "/tmp", "/usr", "/usr/bin", "/usr/lib", "/usr/local", "/usr/local/bin", "/usr/src", "/var", "/var/lib",
+})
+# fmt: on
+_NEEDS_ROOT: Final = pattern(
+    r"(?<![\w./-])(?:/\S*/)?(apt|apt-get|apk|service|systemctl|cron|crond|crontab|chown|gosu|su-exec|setpriv|su|sudo|"
+    r"supervisord|supervisor|nginx|apache2|apache2ctl|sshd|openssh-server|mount|iptables|useradd|adduser|dockerd|"
+    r"s6-svscan|runit|runsvdir|update-ca-certificates)(?![\w.-])"
+)
+_DAEMON: Final = pattern(
+    r"(?<![\w/.-])(supervisord?|nginx|cron|crond|apache2|sshd|openssh-server|gosu|su-exec|sudo|redis-server|"
+    r"postgresql|mysql-server|mariadb-server|s6-overlay|runit)(?![\w.-])"
+)
+_ROOT_HOME: Final = pattern(r"/root(?![\w-])|(?<![\w-])--user(?![\w-])|(?:^|[\s='\":])~/")
+_LOW_PORT: Final = pattern(r"(?:port\W{1,3}|:|-[pb]\W{0,3})0*(\d{1,3}|10[01]\d|102[0-3])(?![\w.:-])", re.IGNORECASE)
+_SECTION: Final = pattern(r"(?:^|[\s='\":/])(/(?:data|db|logs?|uploads?|storage|media|mnt|srv|var)(?:/[\w.-]+)*)")
+_WRITES: Final = pattern(
+    r"sqlite|\.write\(|\.save\(|write_text|write_bytes|makedirs|mkdir\(|FileHandler|to_csv|\bdump\(|"
+    r"open\([^)\n]*,\s*(?:mode\s*=\s*)?['\"][rbt]*[wax+]"
+)
+_CODE_PORT: Final = pattern(
+    r"(?i:\bport['\"]?\s*[=:,]\s*(?:int\()?['\"]?)0*(?:\d{1,3}|10[01]\d|102[0-3])(?![\w.])|:(?:80|443)['\"]"
+)
+_HOME_DOWNLOAD: Final = pattern(
+    r"playwright\s+install|pyppeteer|nltk|huggingface|from_pretrained|torch\.hub|whisper|pipx|uv tool|uv python|rustup|"
+    r"install-poetry|(?:curl|wget)\b[^\n|;&]*\|\s*(?:sudo\s+)?(?:\S*/)?(?:ba|da|z)?(?:sh|python[\d.]*)\b"
+)
+_SCRIPT: Final = pattern(r"[\w./-]+\.(?:sh|bash|py)|[\w./-]*(?:entrypoint|start|run|boot)[\w.-]*")
+
+
+def check_text(build: Build, chain: list[Stage]) -> None:
+    """Refuse what the instructions say: daemons, downloads into root's home, ports that only root may bind, owners."""
+    text = build.dockerfile.text
+    for stage in chain:
+        for step in stage.steps[1:]:
+            raw = text[step.instruction.start : step.instruction.end]
+            if step.keyword == "LABEL":
+                continue
+            found = _ROOT_HOME.search(step.instruction.value)
+            if found or "/root/" in raw:
+                shown = found[0].strip() if found else "/root"
+                raise Obstacle(f"{shown} belongs to root, and the program may need it", step.line)
+            if step.keyword == "RUN" and (found := _DAEMON.search(raw)):
+                raise Obstacle(f"{found[1]} needs root", step.line)
+            if step.keyword == "RUN" and (found := _HOME_DOWNLOAD.search(raw)):
+                shown = "a script that is piped into a shell" if "|" in found[0] else found[0]
+                raise Obstacle(f"{shown} may leave files in root's home that the program needs", step.line)
+            chown = step.instruction.flag("chown")
+            if chown is not None and re.match(r"(?:root|0)?(?::|\Z)", chown.value or ""):
+                raise Obstacle("--chown keeps these files root's on purpose", step.line)
+            if step.keyword == "EXPOSE":
+                for word in step.instruction.value.split():
+                    number = word.partition("/")[0].partition("-")[0]
+                    if not number.isdecimal() or int(number) < 1024:
+                        raise Obstacle(f"the port {word} is below 1024 or not known", step.line)
+            if step.keyword == "ENV" and re.search(r"PORT\W+0*(?:\d{1,3}|10[01]\d|102[0-3])(?!\d)", raw):
+                raise Obstacle("the port is below 1024", step.line)
+
+
+def check_starts(build: Build, starts: list[Step]) -> None:
+    """Refuse start commands that need root, and the scripts that they run."""
+    for step in starts:
+        words = step.instruction.json_form
+        text = " ".join(words) if words is not None else step.instruction.value
+        _check_command(text, step.line)
+        context = build.project.context
+        for word in _SCRIPT.findall(text):
+            name = word.rpartition("/")[2]
+            for path in context.paths:
+                if path.rpartition("/")[2] == name and not path.endswith(".py"):
+                    _check_command(context.text(path) or "", 0, context.repository_path(path))
+            if name.endswith((".sh", ".bash")) and not any(path.rpartition("/")[2] == name for path in context.paths):
+                raise Obstacle(f"the script {name} is not among the files", step.line)
+
+
+def check_services(build: Build, workdir: str) -> None:
+    """Refuse compose services that need root, or whose mounts the user could not write to."""
+    for service in build.project.services:
+        where = (service.line, service.path)
+        for command in (service.command, service.entrypoint):
+            if command is not None:
+                _check_command(command if isinstance(command, str) else " ".join(command), *where)
+        if service.user is not None:
+            raise Obstacle("the compose service states its user", *where)
+        text = build.project.files.text(service.path) or ""
+        if re.search(r"privileged:\s*true|cap_add:|devices:|network_mode:", text):
+            raise Obstacle("a compose service has privileges of its own", *where)
+        if any(port is None or port < 1024 for port in service.ports):
+            raise Obstacle("a container port in compose is below 1024 or not known", *where)
+        for mount in service.mounts:
+            if "docker.sock" in mount.target or "docker.sock" in (mount.source or ""):
+                raise Obstacle("the Docker socket is root's", *where)
+            if not mount.bind or mount.read_only:
+                continue
+            if not f"{workdir}/".startswith(f"{mount.target.rstrip('/')}/"):
+                raise Obstacle(f"the host's directory at {mount.target} belongs to somebody else", *where)
+            if any(_WRITES.search(code) for _, code in _code(build)):
+                raise Obstacle("the program writes into a directory of the host that is mounted over it", *where)
+
+
+def check_code(build: Build, owned: list[str], chain: list[Stage]) -> None:
+    """Refuse code that binds a low port, or may write outside of the directories in *owned*."""
+
+    def foreign(text: str) -> str | None:
+        for match in _SECTION.finditer(text):
+            if not any(f"{match[1]}/".startswith(f"{path}/") for path in owned):
+                return match[1]
+        return None
+
+    for stage in chain:
+        for step in stage.of("ENV"):
+            if path := foreign(step.instruction.value):
+                raise Obstacle(f"whether the program writes to {path} is not known", step.line)
+    context = build.project.context
+    for path in context.paths:
+        name = path.rpartition("/")[2]
+        if name == "Procfile" or (name.endswith(".ini") and "wsgi" in name):
+            text = context.text(path) or ""
+            _check_command(text, 0, context.repository_path(path))
+            if re.search(r"^\s*[ug]id\s*=", text, re.MULTILINE):
+                raise Obstacle("the server changes its user by itself", 0, context.repository_path(path))
+    for path, code in _code(build):
+        if _CODE_PORT.search(code):
+            raise Obstacle("a port in the code is below 1024", 0, context.repository_path(path))
+        if "/root/" in code or re.search(r"['\"]~/", code):
+            raise Obstacle("the program names a path in root's home", 0, build.project.context.repository_path(path))
+        for literal in re.findall(r"['\"](?:sqlite:///)?(/[\w./-]+)['\"]", code):
+            if place := foreign(literal):
+                where = build.project.context.repository_path(path)
+                # Routes look like paths; only what the system has, or what is opened, counts.
+                if place.startswith(("/var/", "/mnt/", "/srv/")) or f"open('{literal}" in code.replace('"', "'"):
+                    raise Obstacle(f"whether the program writes to {place} is not known", 0, where)
+        found = re.search(r"sqlite:///(/[\w./-]+)", code)
+        if found and not any(f"{found[1]}/".startswith(f"{item}/") for item in owned):
+            where = build.project.context.repository_path(path)
+            raise Obstacle(f"the database {found[1]} would stay root's", 0, where)
+
+
+def volumes(build: Build, chain: list[Stage], workdir: str) -> list[str]:
+    """Return the directories on which volumes are mounted, which the user has to own."""
+    found: list[str] = []
+    for stage in chain:
+        for step in stage.of("VOLUME"):
+            words = step.instruction.json_form or tuple(step.instruction.value.split())
+            for word in words:
+                if not re.fullmatch(r"/[\w./-]+", word):
+                    raise Obstacle(f"the volume {word} is not known", step.line)
+                found.append(word)
+            raise_for = [word for word in words if word.rstrip("/") in SYSTEM]
+            if raise_for:
+                raise Obstacle(f"the volume {raise_for[0]} is the system's", step.line)
+    for service in build.project.services:
+        for mount in service.mounts:
+            if not mount.bind and not mount.read_only:
+                if not re.fullmatch(r"/[\w./-]+", mount.target) or mount.target.rstrip("/") in SYSTEM:
+                    raise Obstacle(f"the volume {mount.target} cannot be given to a user", service.line, service.path)
+                found.append(mount.target)
+            if mount.target.startswith("/root"):
+                raise Obstacle("a volume is mounted below /root", service.line, service.path)
+    return [path for path in dict.fromkeys(item.rstrip("/") for item in found) if path != workdir]
+
+
+def made_directories(chain: list[Stage], workdir: str) -> list[str]:
+    """Return the directories outside of the working directory that the build makes with mkdir."""
+    found: list[str] = []
+    for stage in chain:
+        for step in stage.of("RUN"):
+            for command in step.script.commands if step.script else ():
+                if command.name != "mkdir":
+                    continue
+                for value in command.argv[1:]:
+                    if value is None or value.startswith("-"):
+                        continue
+                    inside = f"{value}/".startswith(f"{workdir}/")
+                    if (
+                        value.startswith("/")
+                        and not inside
+                        and _SECTION.match(value)
+                        and re.fullmatch(r"[\w./-]+", value)
+                    ):
+                        found.append(value.rstrip("/"))
+    return found
+
+
+def _check_command(text: str, line: int, path: str | None = None) -> None:
+    if found := _NEEDS_ROOT.search(text):
+        raise Obstacle(f"{found[1]} in the start command needs root", line, path)
+    if _LOW_PORT.search(text):
+        raise Obstacle("the port is below 1024", line, path)
+    if _ROOT_HOME.search(text):
+        raise Obstacle("the start command names a path below /root", line, path)
+    if found := re.search(r"(?<![\w-])(?:poetry|pipenv|uv|pdm|hatch|conda)\s+run", text):
+        raise Obstacle(f"{found[0]} keeps its environment where root's home or the build is", line, path)
+    if re.search(r"(?<![\w-])(?:pip3?|npm|poetry|pipenv)\s+install", text):
+        raise Obstacle("the start command installs packages", line, path)
+
+
+def _code(build: Build) -> Iterator[tuple[str, str]]:
+    context = build.project.context
+    for path in context.paths[:2000]:
+        if path.endswith(".py") and "/test" not in f"/{path}" and not context.ignored(path):
+            yield path, context.text(path) or ""
