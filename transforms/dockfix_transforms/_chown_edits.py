@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from dockfix.build.expand import expand_word
@@ -11,7 +12,7 @@ from dockfix.build.layout import blank_above, block_start, removals
 from dockfix.build.model import Build, Stage, Step
 from dockfix.syntax.edit import Edit, apply_edits, delete, insert
 from dockfix.syntax.patterns import pattern
-from dockfix.syntax.shell import Command
+from dockfix.syntax.shell import Command, Word
 from dockfix_transforms._obstacle import Obstacle
 from dockfix_transforms._tree_writers import made, parents
 
@@ -19,12 +20,18 @@ _HOME: Final = pattern(r"\buseradd\b[^&;|]*\s(?:-m|--create-home)\s|\badduser\b(
 
 
 class Recursive(NamedTuple):
-    """``chown -R`` or ``chmod -R``: ``kind`` is the command, ``flag`` what it says, ``paths`` are absolute."""
+    """``chown -R`` or ``chmod -R``: ``kind`` is the command, ``flag`` what it says.
+
+    ``paths`` are those into which COPYs bring files, absolute; ``words`` are theirs in the command. With ``others`` the
+    command names other paths as well, and stays for them.
+    """
 
     command: Command
     kind: str
     flag: str
     paths: tuple[str, ...]
+    words: tuple[Word, ...]
+    others: bool = False
 
 
 def directories(stage: Stage, step: Step, one: Recursive, first: Step, moved: list[Step]) -> list[str]:
@@ -75,16 +82,30 @@ def _made_by(step: Step, path: str) -> Iterator[str]:
         yield from parents(target if step.copy.directory else target.rpartition("/")[0], path)
 
 
-def shortened(build: Build, step: Step, one: Recursive, places: list[str]) -> tuple[Edit, ...]:
-    """Return the edits that make the command one of *places* alone."""
+def shortened(build: Build, step: Step, one: Recursive, places: list[str]) -> Iterator[Edit]:
+    """Yield the edits that make the command one of *places* alone; with other paths it becomes two commands."""
     script = step.script
     assert script is not None
+    text = build.dockerfile.text
+    end = script.span(one.command)[1]
+    if one.others:
+        for before, word in pairwise(one.command.words):
+            if word in one.words:
+                begin, stop = script.span(before)[1], script.span(word)[1]
+                if "#" in text[begin:stop]:
+                    raise Obstacle("a comment stands beside the command in its RUN", step.line)
+                yield delete(begin, stop)
+        if places:
+            yield insert(end, f" && {one.kind} {one.flag} {' '.join(places)}")
+        return
     option = next(word for word in one.command.words[1:] if word.raw.startswith("-"))
-    start, end = script.span(option)
-    while build.dockerfile.text[end : end + 1] == " ":
-        end += 1
+    begin, stop = script.span(option)
+    while text[stop : stop + 1] == " ":
+        stop += 1
+    yield delete(begin, stop)
     more = "".join(f" {place}" for place in places if place not in one.paths)
-    return (delete(start, end), *([insert(script.span(one.command)[1], more)] if more else ()))
+    if more:
+        yield insert(end, more)
 
 
 def cut(build: Build, step: Step, one: Recursive) -> Edit | None:

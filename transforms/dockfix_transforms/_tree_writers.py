@@ -65,7 +65,14 @@ def writer(build: Build, step: Step, folder: str, commands: Iterable[Command], k
             install = installs[command.start]
             first = command.name or "/"
             plain = install.manager in _INSTALLERS and not install.local and not install.editable
-            if not plain or install.options & _ELSEWHERE or first.startswith("/") or _own_environment(step, folder):
+            loose = any(word.value is None and word.raw[0] not in '/$"' for word in command.words)
+            if (
+                not plain
+                or loose
+                or install.options & _ELSEWHERE
+                or first.startswith("/")
+                or _own_environment(step, folder)
+            ):
                 return _shown(command)
             if any(_EDITABLE.search(text) for text in _texts(build, install.requirements)):
                 return f"{_shown(command)} (an editable install)"

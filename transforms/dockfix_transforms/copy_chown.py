@@ -20,14 +20,30 @@ from dockfix_transforms._tree_writers import USER_COMMANDS, path_of, within, wri
 
 _ASKED: Final = pattern(r"\bch(?:own|mod)\b[^&;|\n]*?\s(?:-R|--recursive)\s")
 _MODE: Final = pattern(r"0?[0-7]{3}\Z")
-_BASES: Final = frozenset({"python", "debian", "ubuntu", "alpine", "node", "golang", "ruby", "buildpack-deps", "rust"})
+_BASES: Final = frozenset(
+    {
+        "python",
+        "debian",
+        "ubuntu",
+        "alpine",
+        "node",
+        "golang",
+        "ruby",
+        "buildpack-deps",
+        "rust",
+        "nginx",
+        "php",
+        "httpd",
+    }
+    | {"openjdk", "eclipse-temurin", "amazoncorretto", "fedora", "centos", "rockylinux", "almalinux", "amazonlinux"}
+)
 _SYSTEM: Final = frozenset(
     {"", "bin", "boot", "dev", "etc", "home", "lib", "lib64", "media", "mnt", "opt", "proc", "root", "run", "sbin"}
     | {"srv", "sys", "tmp", "usr", "var"}
 )
 _OWN: Final = ("/home/", "/opt/", "/srv/", "/mnt/", "/usr/src/")
 """Below these the base images have nothing, and packages put nothing there that a COPY would go into."""
-_MOVABLE: Final = USER_COMMANDS | {"mkdir", "chown", "chmod", "set", "true"}
+_MOVABLE: Final = USER_COMMANDS | {"mkdir", "set", "true"}
 _ARCHIVE: Final = pattern(r"\.(?:tar(?:\.\w+)?|tgz|tbz2?|txz|tzst|gz|bz2|xz)\Z", re.IGNORECASE)
 _VARIABLE: Final = pattern(r"\$\{?(\w+)")
 
@@ -65,11 +81,8 @@ def copy_chown(build: Build) -> Iterator[Fix | Skip]:
         for step in stage.of("RUN"):
             if step.script is None or not _ASKED.search(step.instruction.value):
                 continue
-            found = [one for command in step.script.commands if (one := _recursive(step, step.script, command))]
-            if not found:
-                continue
             try:
-                fix = _fix(build, stage, step, found)
+                fix = _fix(build, stage, step, step.script)
             except Obstacle as obstacle:
                 yield obstacle.skip
                 continue
@@ -77,31 +90,32 @@ def copy_chown(build: Build) -> Iterator[Fix | Skip]:
                 yield fix
 
 
-def _recursive(step: Step, script: Script, command: Command) -> Recursive | None:
-    """Return what *command* is, None unless it is a plain ``chown -R`` or ``chmod -R`` of known paths."""
+def _recursive(step: Step, script: Script, command: Command, copies: list[Step]) -> Recursive | None:
+    """Return what *command* is, None unless it is a plain ``chown -R`` or ``chmod -R`` of files that *copies* bring."""
     kind = basename(command.name or "")
     words = command.words[1:]
-    options = [word for word in words if word.raw.startswith("-")]
+    options = [word.raw for word in words if word.raw.startswith("-")]
     operands = [word for word in words if not word.raw.startswith("-")]
     if kind not in ("chown", "chmod") or len(operands) < 2 or command.depth or command.assignments or command.redirects:
         return None
-    if [option.raw for option in options] not in (["-R"], ["--recursive"]) or command.after not in (
-        "",
-        "&&",
-        ";",
-        "\n",
-    ):
+    if options not in (["-R"], ["--recursive"]) or command.after not in ("", "&&", ";", "\n"):
         return None
-    paths = [path_of(word, step, script) for word in operands[1:]]
-    known = tuple(path for path in paths if path is not None)
-    return Recursive(command, kind, operands[0].raw, known) if len(known) == len(paths) else None
+    named = {word: path for word in operands[1:] if (path := path_of(word, step, script))}
+    roots = [path for path in named.values() if not _system(path) and any(_reaches(one, path) for one in copies)]
+    mine = {word: path for word, path in named.items() if any(within(path, root) for root in roots)}
+    if not mine:
+        return None
+    others = len(mine) < len(operands) - 1
+    return Recursive(command, kind, operands[0].raw, tuple(mine.values()), tuple(mine), others)
 
 
-def _fix(build: Build, stage: Stage, step: Step, found: list[Recursive]) -> Fix | None:
+def _fix(build: Build, stage: Stage, step: Step, script: Script) -> Fix | None:
+    copies = [other for other in stage.of("COPY", "ADD") if other.line < step.line]
+    found = [one for command in script.commands if (one := _recursive(step, script, command, copies))]
+    if not found:
+        return None
     paths = list(dict.fromkeys(path for one in found for path in one.paths))
-    copies = [other for other in stage.of("COPY", "ADD") if other.line < step.line and _reaches(other, paths)]
-    if not copies:
-        return None
+    copies = [other for other in copies if any(_reaches(other, path) for path in paths)]
     chain = lineage(build)
     chain = chain[: chain.index(stage) + 1]
     _check(build, chain, step, found, paths)
@@ -110,7 +124,7 @@ def _fix(build: Build, stage: Stage, step: Step, found: list[Recursive]) -> Fix 
     for one in found:
         flag = owner_of(chain, step, one.flag) if one.kind == "chown" else _mode(step, one)
         for other in copies:
-            if not _reaches(other, list(one.paths)) or _brought_again(build, stage, step, other, one):
+            if not any(_reaches(other, path) for path in one.paths) or _brought_again(build, stage, step, other, one):
                 continue
             if _given(other, one.kind, flag, step):
                 flags.setdefault(other.line, []).append(f" --{one.kind}={flag}")
@@ -118,7 +132,7 @@ def _fix(build: Build, stage: Stage, step: Step, found: list[Recursive]) -> Fix 
     first = named[min(named)] if named else copies[0]
     makers = creators(chain, step, [one.flag for one in found if one.kind == "chown"])
     moved = [other for other in makers if other.line > first.line]
-    _check_movable(moved, first)
+    _check_movable(moved, first, [one.command for one in found if not one.others])
     inside: list[Edit] = []
     gone = False
     for one in found:
@@ -126,6 +140,8 @@ def _fix(build: Build, stage: Stage, step: Step, found: list[Recursive]) -> Fix 
         missing = [path for path in one.paths if path not in places]
         if not missing:
             inside += shortened(build, step, one, places)
+        elif one.others and not places:
+            inside += shortened(build, step, one, [])
         elif places or len(one.paths) > 1:
             raise Obstacle(f"whether {missing[0]} is there before the COPY is not known", step.line)
         else:
@@ -143,9 +159,9 @@ def _fix(build: Build, stage: Stage, step: Step, found: list[Recursive]) -> Fix 
     return Fix(title, {build.path: tuple(sorted(edits))}, step.line, notes=notes)
 
 
-def _reaches(step: Step, paths: list[str]) -> bool:
+def _reaches(step: Step, path: str) -> bool:
     copy = step.copy
-    return copy is not None and copy.destination is not None and any(within(copy.destination, path) for path in paths)
+    return copy is not None and copy.destination is not None and within(copy.destination, path)
 
 
 def _check(build: Build, chain: tuple[Stage, ...], step: Step, found: list[Recursive], paths: list[str]) -> None:
@@ -160,7 +176,7 @@ def _check(build: Build, chain: tuple[Stage, ...], step: Step, found: list[Recur
     if not every:
         raise Obstacle("this RUN writes the same files again in another way", step.line)
     for path in paths:
-        if _system(path) or image is None or not image.official or image.repository not in _BASES:
+        if image is None or not image.official or image.repository not in _BASES:
             raise Obstacle(f"the base image may have files below {path}", step.line)
         for other in (one for part in chain for one in part.steps[1:]):
             if other.line >= step.line and other.stage == stage.index:
@@ -249,10 +265,11 @@ def _brought_again(build: Build, stage: Stage, step: Step, copy_step: Step, one:
     return True
 
 
-def _check_movable(moved: list[Step], first: Step) -> None:
+def _check_movable(moved: list[Step], first: Step, rewritten: list[Command]) -> None:
+    """Raise ``Obstacle`` unless the RUNs in *moved*, of which *rewritten* change, do the same before *first*."""
     for step in moved:
         script = step.script
-        if script is None or not all(command.name in _MOVABLE for command in script.commands):
+        if script is None or not all(one.name in _MOVABLE or one in rewritten for one in script.commands):
             raise Obstacle("the user is made behind the COPY, beside other work", step.line)
         places = [word.value or "" for command in script.commands for word in _places(command)]
         relative = not all(place.startswith("/") for place in places)
