@@ -13,7 +13,7 @@ from dockfix.records import replace
 from dockfix.syntax.edit import Edit, insert
 from dockfix.syntax.patterns import pattern
 from dockfix.transform import Fix, Phase, Safety, Skip, transform
-from dockfix_transforms._knowledge import table
+from dockfix_transforms._base_images import runs_what_it_gets, takes_all_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -149,9 +149,9 @@ def _obstacle(build: Build, part: Build, step: Step) -> str | None:
     if step.keyword == "ENTRYPOINT":
         return _new_arguments(build, part, cmd) or _not_a_program(build, part, step)
     if entry is None:
-        image = lineage(part)[0].image
-        if image is None or not _plain(image.registry, image.repository):
-            shown = lineage(part)[0].base or "the base image"
+        first = lineage(part)[0]
+        if not runs_what_it_gets(first.image):
+            shown = first.base or "the base image"
             return f"whether {shown} has an ENTRYPOINT that looks at its arguments is not known"
         return _not_a_program(build, part, step)
     given = entry.instruction.json_form
@@ -164,16 +164,9 @@ def _obstacle(build: Build, part: Build, step: Step) -> str | None:
         return _not_a_program(build, part, step)
     words = argv_of(step)
     program = basename(given[0]) if given else ""
-    if start is None and words and any(re.fullmatch(name, program) for name in table("entrypoints")["programs"]):
+    if start is None and words and takes_all_arguments(program):
         return None if basename(words[0]) != program else f"ENTRYPOINT names {program} already"
     return "ENTRYPOINT gets its words as arguments, and what it does with them is not known"
-
-
-def _plain(registry: str | None, repository: str) -> bool:
-    name = repository if registry in (None, "docker.io", "index.docker.io") else f"{registry}/{repository}"
-    return any(
-        name == known or (known.endswith("/") and name.startswith(known)) for known in table("entrypoints")["plain"]
-    )
 
 
 def _new_arguments(build: Build, part: Build, cmd: Step | None) -> str | None:
