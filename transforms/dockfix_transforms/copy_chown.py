@@ -21,21 +21,8 @@ from dockfix_transforms._tree_writers import USER_COMMANDS, path_of, within, wri
 _ASKED: Final = pattern(r"\bch(?:own|mod)\b[^&;|\n]*?\s(?:-R|--recursive)\s")
 _MODE: Final = pattern(r"0?[0-7]{3}\Z")
 _BASES: Final = frozenset(
-    {
-        "python",
-        "debian",
-        "ubuntu",
-        "alpine",
-        "node",
-        "golang",
-        "ruby",
-        "buildpack-deps",
-        "rust",
-        "nginx",
-        "php",
-        "httpd",
-    }
-    | {"openjdk", "eclipse-temurin", "amazoncorretto", "fedora", "centos", "rockylinux", "almalinux", "amazonlinux"}
+    "python debian ubuntu alpine node golang ruby buildpack-deps rust nginx php httpd openjdk eclipse-temurin "
+    "amazoncorretto fedora centos rockylinux almalinux amazonlinux".split()
 )
 _SYSTEM: Final = frozenset(
     {"", "bin", "boot", "dev", "etc", "home", "lib", "lib64", "media", "mnt", "opt", "proc", "root", "run", "sbin"}
