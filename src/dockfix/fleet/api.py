@@ -42,6 +42,7 @@ class Api:
         self._secret = secret
         self._pace = pace
         self._back_off = back_off
+        stamina.instrumentation.set_on_retry_hooks(())  # else it writes what is sent again to the log
         self._client = httpx.Client(
             headers={"User-Agent": "dockfix", **headers}, timeout=httpx.Timeout(60, connect=20), trust_env=True
         )

@@ -233,7 +233,7 @@ def _forge(table: Mapping[str, str], folder: str) -> ForgeSettings:
         raise _BadKey(f"forge.kind must be one of {', '.join(_FORGES)}")
     url = table.get("url", _FORGES[kind][0]).rstrip("/")
     for key in ("url", "clone-url"):
-        if re.match(r"\w+://[^/]*@", table.get(key, "")):
+        if "@" in table.get(key, ""):
             raise _BadKey(f"forge.{key} holds credentials; name a variable in forge.token-env, or forge.token-file")
     clone = table.get("clone-url")
     if clone is None:

@@ -130,6 +130,4 @@ def _diff(text: str) -> list[tuple[str, str]]:
 
 def _visible(line: str) -> str:
     """Show what a page would hide: carriage returns, characters that turn the direction of a line."""
-    return "".join(
-        char if char.isprintable() or char == "\t" else f"\N{SYMBOL FOR SUBSTITUTE}{ord(char):x}" for char in line
-    )
+    return "".join(char if char.isprintable() or char == "\t" else f"<U+{ord(char):04X}>" for char in line)
