@@ -9,7 +9,7 @@ from typing import Final
 from dockfix.build.model import Stage, Step
 from dockfix.syntax.patterns import pattern
 from dockfix_transforms._obstacle import Obstacle
-from dockfix_transforms._tree_writers import USER_COMMANDS
+from dockfix_transforms._tree_writers import USER_COMMANDS, path_of
 
 _PART: Final = r"(?:[a-z_][\w.-]*|\d+|\$\w+|\$\{\w+\})"
 _OWNER: Final = pattern(rf"({_PART})(?:(:)({_PART})?)?\Z")
@@ -54,6 +54,30 @@ def creators(chain: Sequence[Stage], step: Step, owners: Iterable[str]) -> list[
                 raise Obstacle(f"nothing here makes {name}", step.line)
             found += [other for other in steps if other.stage == step.stage and other not in found]
     return sorted(found, key=lambda other: other.line)
+
+
+def given_away(step: Step, owner: str, chain: Sequence[Stage]) -> frozenset[str]:
+    """Return the paths that a ``chown`` to *owner* (as ``owner_of`` gives it) names in front of *step* in its stage."""
+    found: set[str] = set()
+    for other in chain[-1].of("RUN"):
+        script = other.script
+        if other.line >= step.line or script is None:
+            continue
+        for command in script.commands:
+            operands = [word for word in command.words[1:] if not word.raw.startswith("-")]
+            if command.name != "chown" or command.depth or len(operands) < 2:
+                continue
+            if says(chain, other, operands[0].raw) == owner:
+                found |= {path for word in operands[1:] if (path := path_of(word, other, script))}
+    return frozenset(found)
+
+
+def says(chain: Sequence[Stage], step: Step, text: str) -> str | None:
+    """Return what ``owner_of`` does, None where it cannot tell."""
+    try:
+        return owner_of(chain, step, text)
+    except Obstacle:
+        return None
 
 
 def _in_base(stage: Stage, name: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from posixpath import basename, dirname, join, normpath
 from typing import Final
 
@@ -48,10 +48,12 @@ def path_of(word: Word, step: Step, script: Script) -> str | None:
     return "/" + normpath(join(step.workdir or "/", value)).strip("/")
 
 
-def writer(build: Build, step: Step, folder: str, commands: Iterable[Command], kinds: frozenset[str]) -> str | None:
+def writer(
+    build: Build, step: Step, folder: str, commands: Iterable[Command], same: Callable[[Step, Command], bool]
+) -> str | None:
     """Return what of *commands*, which are some of *step*, may put files below *folder* or say whose they are.
 
-    *kinds* are the commands that count for that: chown, chmod or both. None where nothing does.
+    *same* tells which of their chown, chgrp and chmod commands do not matter. None where nothing else does either.
     """
     script = step.script
     if script is None:
@@ -80,9 +82,9 @@ def writer(build: Build, step: Step, folder: str, commands: Iterable[Command], k
             if not all(path_of(word, step, script) for word in command.words[1:] if not word.raw.startswith("-")):
                 return _shown(command)
         elif name in ("chown", "chgrp", "chmod"):
-            kind = "chmod" if name == "chmod" else "chown"
             paths = [path_of(word, step, script) for word in command.words[2:] if not word.raw.startswith("-")]
-            if kind in kinds and any(path is None or within(path, folder) or within(folder, path) for path in paths):
+            reaches = any(path is None or within(path, folder) or within(folder, path) for path in paths)
+            if reaches and not same(step, command):
                 return _shown(command)
         elif name not in _HARMLESS:
             return _shown(command)

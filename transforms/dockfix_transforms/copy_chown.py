@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from posixpath import basename
 from typing import Final
 
@@ -15,14 +15,14 @@ from dockfix.syntax.shell import Command, Script, Word
 from dockfix.transform import Fix, Phase, Safety, Skip, transform
 from dockfix_transforms._chown_edits import Recursive, cut, directories, rewritten, shortened
 from dockfix_transforms._obstacle import Obstacle
-from dockfix_transforms._owners import creators, owner_of
+from dockfix_transforms._owners import creators, given_away, owner_of, says
 from dockfix_transforms._tree_writers import USER_COMMANDS, path_of, within, writer
 
 _ASKED: Final = pattern(r"\bch(?:own|mod)\b[^&;|\n]*?\s(?:-R|--recursive)\s")
 _MODE: Final = pattern(r"0?[0-7]{3}\Z")
 _BASES: Final = frozenset(
-    "python debian ubuntu alpine node golang ruby buildpack-deps rust nginx php httpd openjdk eclipse-temurin "
-    "amazoncorretto fedora centos rockylinux almalinux amazonlinux".split()
+    {"python", "debian", "ubuntu", "alpine", "node", "golang", "ruby", "buildpack-deps", "rust", "nginx", "php"}
+    | {"openjdk", "eclipse-temurin", "amazoncorretto", "fedora", "centos", "rockylinux", "almalinux", "httpd"}
 )
 _SYSTEM: Final = frozenset(
     {"", "bin", "boot", "dev", "etc", "home", "lib", "lib64", "media", "mnt", "opt", "proc", "root", "run", "sbin"}
@@ -105,11 +105,11 @@ def _fix(build: Build, stage: Stage, step: Step, script: Script) -> Fix | None:
     copies = [other for other in copies if any(_reaches(other, path) for path in paths)]
     chain = lineage(build)
     chain = chain[: chain.index(stage) + 1]
-    _check(build, chain, step, found, paths)
+    owners = {one: owner_of(chain, step, one.flag) if one.kind == "chown" else _mode(step, one) for one in found}
+    _check(build, chain, step, found, paths, {one.kind: flag for one, flag in owners.items()})
     flags: dict[int, list[str]] = {}
     named: dict[int, Step] = {}
-    for one in found:
-        flag = owner_of(chain, step, one.flag) if one.kind == "chown" else _mode(step, one)
+    for one, flag in owners.items():
         for other in copies:
             if not any(_reaches(other, path) for path in one.paths) or _brought_again(build, stage, step, other, one):
                 continue
@@ -125,12 +125,12 @@ def _fix(build: Build, stage: Stage, step: Step, script: Script) -> Fix | None:
     for one in found:
         places = directories(stage, step, one, first, moved)
         missing = [path for path in one.paths if path not in places]
-        if not missing:
-            inside += shortened(build, step, one, places)
-        elif one.others and not places:
-            inside += shortened(build, step, one, [])
-        elif places or len(one.paths) > 1:
+        if missing and (places or len(one.paths) > 1) and not (one.others and not places):
             raise Obstacle(f"whether {missing[0]} is there before the COPY is not known", step.line)
+        if one.kind == "chown" and given_away(step, owners[one], chain).issuperset(places):
+            places = []
+        if places or one.others:
+            inside += shortened(build, step, one, places)
         else:
             removal = cut(build, step, one)
             gone = gone or removal is None
@@ -151,10 +151,18 @@ def _reaches(step: Step, path: str) -> bool:
     return copy is not None and copy.destination is not None and within(copy.destination, path)
 
 
-def _check(build: Build, chain: tuple[Stage, ...], step: Step, found: list[Recursive], paths: list[str]) -> None:
+def _check(
+    build: Build, chain: tuple[Stage, ...], step: Step, found: list[Recursive], paths: list[str], flags: dict[str, str]
+) -> None:
     """Raise ``Obstacle`` unless all that is below *paths* comes from the COPYs of *stage*."""
     stage, image = chain[-1], chain[0].image
-    kinds = frozenset(one.kind for one in found)
+
+    def same(other: Step, command: Command) -> bool:
+        kind = "chmod" if command.name == "chmod" else "chown"
+        said = next((word.raw for word in command.words[1:] if not word.raw.startswith("-")), "")
+        said = says(chain, other, said) or "" if kind == "chown" else said
+        return kind not in flags or (said == flags[kind] and command.name != "chgrp")
+
     every = len(found) == sum(
         basename(command.name or "") in ("chown", "chmod")
         and any(word.raw in ("-R", "--recursive") for word in command.words)
@@ -172,14 +180,14 @@ def _check(build: Build, chain: tuple[Stage, ...], step: Step, found: list[Recur
                 _check_copy(other, path, stage)
             elif other.keyword == "VOLUME" and path in other.instruction.value:
                 raise Obstacle("a volume is declared before", other.line)
-            elif other.keyword == "RUN" and (what := _written(build, other, path, kinds)):
+            elif other.keyword == "RUN" and (what := _written(build, other, path, same)):
                 raise Obstacle(f"{what} may leave files below {path} that no COPY brings", other.line)
             elif other.keyword == "USER" and other.instruction.value.partition(":")[0] not in ("root", "0"):
                 raise Obstacle("what stands between runs as another user", other.line)
     first = min(one.command.start for one in found)
     before = [command for command in step.script.commands if command.start < first] if step.script else []
     for path in paths:
-        if what := writer(build, step, path, before, kinds):
+        if what := writer(build, step, path, before, same):
             raise Obstacle(f"{what} may leave files below {path} that no COPY brings", step.line)
 
 
@@ -187,8 +195,8 @@ def _system(path: str) -> bool:
     return path.split("/")[1] in _SYSTEM and not path.startswith(_OWN)
 
 
-def _written(build: Build, step: Step, path: str, kinds: frozenset[str]) -> str | None:
-    return writer(build, step, path, step.script.commands if step.script else (), kinds)
+def _written(build: Build, step: Step, path: str, same: Callable[[Step, Command], bool]) -> str | None:
+    return writer(build, step, path, step.script.commands if step.script else (), same)
 
 
 def _check_copy(step: Step, path: str, stage: Stage) -> None:
