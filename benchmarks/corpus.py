@@ -30,12 +30,7 @@ from dockfix.syntax.edit import decode
 NAME = "Dockerfile"
 CONTENTS = {
     ".txt": "flask==3.1.0\npsycopg2==2.9.10\nrequests>=2\n",
-    ".py": "from flask import Flask\n\napp = Flask(__name__)\n\ndef _without_blank_lines(text: str) -> str:
-    """Return *text* as it is but for blank lines: BuildKit warns of those in a continued instruction."""
-    return "\n".join(line for line in text.splitlines() if line.strip())
-
-
-if __name__ == '__main__':\n    app.run('0.0.0.0')\n",
+    ".py": "from flask import Flask\n\napp = Flask(__name__)\n\nif __name__ == '__main__':\n    app.run('0.0.0.0')\n",
     ".sh": "#!/bin/sh\nset -e\npython app.py\n",
     ".toml": "[project]\nname = 'shop'\nversion = '1'\ndependencies = ['flask']\n",
     "poetry.lock": "[[package]]\nname = 'flask'\nversion = '3.1.0'\n",
