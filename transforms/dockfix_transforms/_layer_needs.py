@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from posixpath import basename, dirname, join, normpath, relpath
+from posixpath import basename, dirname, join, normpath
 from typing import Final
 
 from dockfix.build.copies import Copy
 from dockfix.build.installs import Install
 from dockfix.build.layout import may_be_cut
-from dockfix.build.manifests import Manifest, Unknown, manifests_of, origin_of, settings_of, toml_of
+from dockfix.build.manifests import Manifest, Unknown, manifests_of, origin_of, settings_of
 from dockfix.build.model import Build, Step
 from dockfix.records import record, replace
 from dockfix.syntax.patterns import pattern
 from dockfix.syntax.shell import Command, Redirect, Script
+from dockfix_transforms._environments import environment_folder, lets_in
 from dockfix_transforms._exports import export_of
 from dockfix_transforms._project_installs import PROJECTS, WITHOUT_PROJECT, Split, split_of
 from dockfix_transforms._tools import brings_tools
@@ -144,53 +145,12 @@ def _read(place: Place, step: Step, install: Install) -> tuple[Manifest, ...]:
     if setting is not None:
         raise Unknown(f"{setting} names settings that come with the source")
     manifests = manifests_of(install, context, place.origin)
-    folder = _installed_to(place, step, install)
-    if folder is not None and _overlaid(place, folder):
+    texts = " ".join(other.instruction.value for other in (*place.earlier, step) if other.keyword == "RUN")
+    folder = environment_folder(install, step.env, texts, place.origin, context)
+    if folder is not None and lets_in(moved, context, folder):
         name = basename(folder)
         raise Unknown(f"a {name} of the build context would come over the one that it makes: .dockerignore lets it in")
     return manifests
-
-
-def _installed_to(place: Place, step: Step, install: Install) -> str | None:
-    """Return the folder beside the manifest that *install* fills, None for one elsewhere."""
-    if install.workdir is None:
-        return None
-    env = step.env
-    texts = " ".join(other.instruction.value for other in (*place.earlier, step) if other.keyword == "RUN")
-    match install.manager:
-        case "npm" | "yarn" | "pnpm":
-            return None if install.options & {"-g", "--global"} else join(install.workdir, "node_modules")
-        case "uv-sync":
-            return normpath(join(install.workdir, env.get("UV_PROJECT_ENVIRONMENT") or ".venv"))
-        case "pdm":
-            return join(install.workdir, ".venv")
-        case "poetry":
-            inside = env.get("POETRY_VIRTUALENVS_IN_PROJECT") or ""
-            if not inside and not re.search(r"virtualenvs\.in-project[ =]+[\"']?true", texts):
-                source = place.origin(join(install.workdir, "poetry.toml"))
-                table = toml_of(place.build.project.context.text(source) or "") if source else None
-                inside = str(((table or {}).get("virtualenvs") or {}).get("in-project", "false"))
-            return None if inside.lower() in ("false", "0") else join(install.workdir, ".venv")
-        case "pipenv":
-            if "--system" in install.options or not env.get("PIPENV_VENV_IN_PROJECT"):
-                return None
-            return join(install.workdir, ".venv")
-    return None
-
-
-def _overlaid(place: Place, folder: str) -> bool:
-    """Whether the moved COPY would bring what the context has in *folder*, a path of the image."""
-    context = place.build.project.context
-    moved = place.moved
-    if moved.destination is None:
-        return True
-    below = relpath(folder, moved.destination)
-    for source in moved.sources:
-        inside = normpath(join(normpath("/" + (source.value or "")).lstrip("/"), below))
-        witness = f"{inside}/x"
-        if not inside.startswith("..") and moved.image_path(witness) == f"{folder}/x" and not context.ignored(witness):
-            return True
-    return False
 
 
 def _missing(place: Place, manifests: Sequence[Manifest]) -> tuple[Manifest, ...]:

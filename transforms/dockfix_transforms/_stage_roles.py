@@ -17,6 +17,10 @@ from dockfix.syntax.edit import Edit, delete
 from dockfix.syntax.patterns import pattern
 from dockfix.syntax.shell import Command, Word
 from dockfix_transforms._debian import release_of, run_only, runtime_packages
+from dockfix_transforms._environments import Environment, made_environment
+from dockfix_transforms._exports import export_of
+from dockfix_transforms._obstacle import Obstacle
+from dockfix_transforms._tools import PROGRAMS, brings_tools, image_of_uv
 
 PYTHON: Final = frozenset({"pip", "uv-pip", "uv-sync", "uv-tool", "poetry", "pipenv", "pdm", "conda"})
 _ELSEWHERE: Final = frozenset({"--user", "--target", "-t", "--prefix", "--root", "--python", "--src"})
@@ -29,7 +33,7 @@ _RUNTIME_ONLY: Final = pattern(
     r"|DEBUG|DATABASE_.*|DB_.*|POSTGRES_.*|MYSQL_.*|REDIS_.*|CELERY_.*|.*SECRET.*|.*PASSWORD.*|.*TOKEN.*|.*_KEY)\Z"
 )
 _MANIFEST: Final = pattern(
-    r"(?:.*\.(?:txt|in|lock)|pyproject\.toml|setup\.(?:py|cfg)|Pipfile|constraints.*|requirements)\Z"
+    r"(?:.*\.(?:txt|in|lock)|pyproject\.toml|poetry\.toml|uv\.toml|\.python-version|setup\.(?:py|cfg)|Pipfile|constraints.*|requirements)\Z"
 )
 _REQUIREMENTS: Final = pattern(r"(?:requirements|constraints)(?:[-_.][\w.-]+)?\.(?:txt|in)\Z|requirements\Z")
 _VARIABLE: Final = pattern(r"\$\{?(\w+)")
@@ -67,15 +71,6 @@ _BELOW_LOCAL: Final = pattern(r"/usr/local/(?:bin/[\w.+-]+|lib/python[\w.]*)|\bs
 _LOGIN: Final = pattern(r"\b(?:bash|sh)\s+(?:-\w*l\w*\b|--login)|\bsu\s+-(?:\s|\Z)|\bcrond?\b|\bcrontab\b")
 
 
-class Obstacle(Exception):
-    """A reason to leave the Dockerfile as it is. ``line`` counts from 1."""
-
-    def __init__(self, reason: str, line: int) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.line = line
-
-
 @record
 class Role:
     """Where a step goes. ``edits`` change it where it stays in the final stage.
@@ -111,7 +106,7 @@ def check_base(build: Build, stage: Stage) -> None:
         raise Obstacle("ONBUILD: images that are built from this one expect it in one stage", onbuild.line)
 
 
-def roles(build: Build, stage: Stage, installs: Sequence[Step]) -> dict[int, Role]:
+def roles(build: Build, stage: Stage, installs: Sequence[Step], environment: Environment) -> dict[int, Role]:
     """Return the role of every step that is needed by the installs, by line. Raises ``Obstacle``."""
     last = installs[-1].line
     release = release_of(stage.image.tag if stage.image else None)
@@ -131,7 +126,7 @@ def roles(build: Build, stage: Stage, installs: Sequence[Step]) -> dict[int, Rol
         elif step.keyword in ("WORKDIR", "SHELL"):
             found[step.line] = Role(builder=True, final=True)
         elif step.keyword in ("ENV", "ARG"):
-            _check_variables(build, step)
+            _check_variables(build, step, environment)
             found[step.line] = Role(builder=_serves_installs(build, step), final=True)
         elif step.keyword == "USER" and step.instruction.value.split(":")[0] not in ("root", "0"):
             raise Obstacle("the packages are installed by another user than root", step.line)
@@ -145,7 +140,8 @@ def _settle_updates(stage: Stage, found: dict[int, Role]) -> dict[int, Role]:
     settled = dict(found)
     steps = stage.of("RUN")
     for index, step in enumerate(steps):
-        if step.line not in found or step.installs or not found[step.line].builder:
+        role = found.get(step.line)
+        if role is None or step.installs or not (role.builder and role.final):
             continue
         later = [other for other in steps[index + 1 :] if any(install.manager == "apt" for install in other.installs)]
         roles_later = [found.get(other.line, Role(builder=False, final=True)) for other in later]
@@ -162,13 +158,13 @@ def _install_role(step: Step, release: str | None) -> Role:
     for install in step.installs:
         if install.manager == "apt":
             packages += _named(install, line)
-        elif install.manager == "pip":
-            _check_pip(install, line)
         else:
-            raise Obstacle(f"the packages are installed by {install.manager.split('-')[0]}; only pip's are moved", line)
+            _check_install(install, line)
     for command in _commands(step):
         name = basename(command.name or "")
         words = [word.value or word.raw for word in command.words[1:]]
+        if _prepares(step, command):
+            continue
         if name in _APT:
             if {"remove", "purge"} & set(words):
                 removed.update(words)
@@ -188,9 +184,32 @@ def _install_role(step: Step, release: str | None) -> Role:
     return Role(builder=True, final=False, runtime=tuple(dict.fromkeys(runtime)))
 
 
-def _check_pip(install: Install, line: int) -> None:
+def _prepares(step: Step, command: Command) -> bool:
+    """Whether *command* brings, or sets up, a package manager: nothing of it reaches the final stage."""
+    script = step.script
+    assert script is not None
+    installs = {id(install.command): install for install in step.installs}
+    install = installs.get(id(command))
+    if brings_tools(script, command, install):
+        return True
+    if install is not None:
+        return install.manager not in ("apt", "apk", "yum")
+    words = [word.value or word.raw for word in command.words]
+    name = basename(words[0])
+    if name in PROGRAMS:
+        return words[1:2] != ["run"] and words[1:3] not in (["python", "install"], ["pip", "uninstall"])
+    if name in ("ln", "mv", "chmod", "which", "export", "cd"):
+        return any(brings_tools(script, other, None) for other in script.commands) and (
+            name in ("cd", "export") or any(re.search(r"\b(?:poetry|uvx?|pdm|pipenv)\b", word) for word in words[1:])
+        )
+    return made_environment(step, script, command) is not None or export_of(step, script, command) is not None
+
+
+def _check_install(install: Install, line: int) -> None:
     if install.editable:
         raise Obstacle("an editable install points into the source tree", line)
+    if install.manager not in ("pip", "uv-pip"):
+        return
     if elsewhere := sorted(install.options & _ELSEWHERE):
         raise Obstacle(f"pip installs to a place of its own ({elsewhere[0]})", line)
     first = install.command.words[0].value or ""
@@ -206,6 +225,10 @@ def _run_role(step: Step, release: str | None) -> tuple[Role, set[str]]:
     commands = _commands(step)
     names = {basename(command.name or "") for command in commands}
     if not step.installs:
+        if all(_prepares(step, command) or command.name in ("set", "echo", "true") for command in commands) and any(
+            _prepares(step, command) for command in commands
+        ):
+            return Role(builder=True, final=False), set()
         if names <= _APT | _BESIDE_APT and names & _APT:  # apt-get update and the like, on its own
             return Role(builder=True, final=True), set()
         for command in commands:
@@ -287,21 +310,23 @@ def _copy_role(build: Build, stage: Stage, step: Step, installs: Sequence[Step])
     copy = step.copy
     if copy is None:
         raise Obstacle(f"what this {step.keyword} brings is not known", step.line)
+    if image_of_uv(copy):
+        return Role(builder=True, final=False)
     if copy.from_ is not None:
         raise Obstacle("files of another image stand in front of the installs", step.line)
     later = [other for other in installs if other.line > step.line]
-    pip = [install for other in later for install in other.installs if install.manager == "pip"]
-    wanted = {basename(name) for install in pip for name in (*install.requirements, *install.constraints)}
+    pip = [install for other in later for install in other.installs if install.manager in PYTHON]
+    wanted = {basename(name) for install in pip for name in install.manifests}
     values = [source.value or "" for source in copy.sources]
-    if all(_MANIFEST.match(basename(value.rstrip("/"))) for value in values) and not copy.remote:
-        return Role(builder=True, final=not _dispensable(stage, copy, wanted, installs))
+    if all(_MANIFEST.match(basename(value.rstrip("/*"))) for value in values) and not copy.remote:
+        return Role(builder=True, final=not _dispensable(stage, copy, wanted - {"pyproject.toml"}, installs))
     given = {
         basename(source.value or "")
         for other in stage.of("COPY", "ADD")
         if other.line < installs[-1].line and other is not step and (there := other.copy) and there.from_ is None
         for source in there.sources
     }
-    needed = any(install.local for install in pip) or not wanted <= given
+    needed = any(install.local or "--only-root" in install.options for install in pip) or not wanted <= given
     return Role(builder=needed, final=True)
 
 
@@ -311,12 +336,12 @@ def _dispensable(stage: Stage, copy: Copy, wanted: set[str], installs: Sequence[
     *wanted* are the names of the requirement and constraint files that the installs read.
     """
     names = {basename((source.value or "").rstrip("/")) for source in copy.sources}
-    last = installs[-1].line
+    own = next(step.line for step in stage.of("COPY", "ADD") if step.copy is copy)
     moved = {step.line for step in installs}
     rest = " ".join(step.instruction.value for step in stage.of("RUN", "CMD", "ENTRYPOINT") if step.line not in moved)
     if all(name in wanted or _REQUIREMENTS.match(name) for name in names) and not any(name in rest for name in names):
         return True
-    later = [other.copy for other in stage.of("COPY", "ADD") if other.line > last]
+    later = [other.copy for other in stage.of("COPY", "ADD") if other.line > own and not _manifests_only(other.copy)]
     for source in copy.sources:
         path = (source.value or "").removeprefix("./")
         target = copy.image_path(path)
@@ -325,12 +350,17 @@ def _dispensable(stage: Stage, copy: Copy, wanted: set[str], installs: Sequence[
     return True
 
 
-def _check_variables(build: Build, step: Step) -> None:
+def _manifests_only(copy: Copy | None) -> bool:
+    return copy is not None and all(_MANIFEST.match(basename((it.value or "").rstrip("/*"))) for it in copy.sources)
+
+
+def _check_variables(build: Build, step: Step, environment: Environment) -> None:
     """Raise ``Obstacle`` where an ENV sends packages to another place than the virtual environment."""
     if step.keyword != "ENV":
         return
     for pair in pairs_of(step.instruction, build.dockerfile.escape):
-        if pair.name in _ENVIRONMENT:
+        own = environment.own and pair.name == "VIRTUAL_ENV"
+        if pair.name in _ENVIRONMENT and not own:
             raise Obstacle(f"{pair.name} says where packages go", step.line)
         if pair.name == "PATH" and "PATH" not in (pair.raw or ""):
             raise Obstacle("ENV sets PATH anew", step.line)

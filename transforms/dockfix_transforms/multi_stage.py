@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 
-from dockfix.build.layout import blank_above, block_start, removals
+from dockfix.build.installs import Install
+from dockfix.build.layout import blank_above, block_start, may_be_cut, removals
 from dockfix.build.model import Build, Stage, Step
 from dockfix.records import record
-from dockfix.syntax.edit import Edit, apply_edits, insert
+from dockfix.syntax.edit import Edit, apply_edits, delete, insert
 from dockfix.transform import Fix, Phase, Safety, Skip, transform
 from dockfix_transforms import _stage_roles
-from dockfix_transforms._stage_roles import Obstacle, Role
+from dockfix_transforms._environments import ACTIVE, Environment, counts, environment_of, leads_to
+from dockfix_transforms._obstacle import Obstacle
+from dockfix_transforms._runners import without_runners
+from dockfix_transforms._stage_roles import Role
+from dockfix_transforms._tools import brings_tools, only_installers
 
-_INSTALLERS = frozenset({"pip", "setuptools", "wheel"})
+_ACTIVATED = frozenset({"poetry", "pipenv", "uv-pip"})
+"""Managers that install into the environment that VIRTUAL_ENV names."""
 
 
 @record
@@ -64,9 +71,15 @@ def multi_stage(build: Build) -> Iterator[Fix | Skip]:
     The option ``style`` is ``venv``, ``prefix`` (``pip install --prefix=/install``, copied to ``/usr/local``) or
     ``user`` (``pip install --user`` below ``PYTHONUSERBASE=/opt/python``, which every user can read, not only root).
 
+    Poetry, pipenv and uv stay in the builder. What they would install into the system's Python goes to ``/opt/venv``; an
+    environment that they, or the Dockerfile, make keeps its place (``/app/.venv``). The final stage starts the programs
+    themselves: ``poetry run gunicorn ...`` becomes ``gunicorn ...``.
+
     When it holds back: a base that is not an official Python 3 image; ONBUILD; installs as another user than root, with
-    ``--user``, ``--target`` or editable; package managers other than pip; Python packages installed by apt; a RUN that
-    it cannot place; a command or script that names a path below /usr/local; login shells and cron, which reset PATH.
+    ``--user``, ``--target`` or editable; pdm and conda; installs into two environments; an environment beside the
+    manifest that .dockerignore lets in; a project whose build may write into its source; a Python that uv would bring; a
+    script, compose file or later step that uses poetry, pipenv or uv; Python packages installed by apt; a RUN that it
+    cannot place; a command or script that names a path below /usr/local; login shells and cron, which reset PATH.
 
     Source: Docker's documentation, "Multi-stage builds" (https://docs.docker.com/build/building/multi-stage/), and
     Python's, "venv" (https://docs.python.org/3/library/venv.html).
@@ -86,63 +99,183 @@ def multi_stage(build: Build) -> Iterator[Fix | Skip]:
     try:
         yield _fix(build, stage, installs, style)
     except Obstacle as obstacle:
-        yield Skip(obstacle.reason, obstacle.line)
+        yield obstacle.skip
 
 
 def _fix(build: Build, stage: Stage, installs: list[Step], style: _Style) -> Fix:
     dockerfile = build.dockerfile
+    newline = dockerfile.newline
     _stage_roles.check_base(build, stage)
-    roles = _stage_roles.roles(build, stage, installs)
+    environment = environment_of(build, stage, installs)
+    roles = _stage_roles.roles(build, stage, installs, environment)
+    plan = _plan(build, stage, installs, style, environment)
     if style.final_path != "/usr/local":
         _stage_roles.check_start(build, stage)
-    newline = dockerfile.newline
-    first = stage.steps[0].instruction
-    lower = first.keyword_text.islower()
-
-    def word(keyword: str) -> str:
-        return keyword.lower() if lower else keyword
-
-    name = "builder"
-    raw_from = dockerfile.text[first.keyword_start : first.text_end]
-    lines = [_builder_from(raw_from, stage, word("AS"), name) + newline]
-    environment = f"{word('ENV')} {style.environment}{newline}" if style.environment else ""
-    if style.create:
-        lines.append(f"{word('RUN')} {style.create}{newline}")
-    lines.append(environment)
-    for step in stage.steps[1:]:
-        role = roles.get(step.line)
-        if role is None or not role.builder:
-            continue
-        if blank_above(dockerfile, step.instruction):
-            lines.append(newline)
-        lines.append(_builder_text(build, step, role, style.flag))
-    where = next(step for step in stage.steps if step.line == installs[0].line)
     moved = [step for step in stage.steps if (role := roles.get(step.line)) and role.builder and not role.final]
-    edits: list[Edit] = [insert(first.start, "".join(lines) + newline)]
-    removed = removals(dockerfile, [step.instruction for step in moved if step is not where])
+    lines = [step.line for step in moved]
+    runners = without_runners(build, stage, [step for step in stage.steps if step.line not in lines])
+    first = stage.steps[0].instruction
+    raw_from = dockerfile.text[first.keyword_start : first.text_end]
+    head = _builder_from(raw_from, stage, "as" if first.keyword_text.islower() else "AS", "builder")
+    builder = [head, newline, *_builder(build, stage, roles, plan)]
+    edits: list[Edit] = [insert(first.start, "".join(builder) + newline), *runners]
+    removed = removals(dockerfile, [step.instruction for step in moved if step is not plan.where])
     edits += removed
     packages: list[str] = []
     for role in roles.values():
         edits += role.edits
         packages += [package for package in role.runtime if package not in packages]
-    copy = f"{word('COPY')} --from={name} {style.builder_path} {style.final_path}{newline}{environment}"
+    variables = plan.final
+    if runners and not variables and not leads_to(stage, environment):
+        variables = f'PATH="{environment.path}/bin:$PATH"'
+    copy = f"{plan.word('COPY')} --from=builder {plan.source} {plan.target}{newline}"
+    if variables:
+        copy += f"{plan.word('ENV')} {variables}{newline}"
     if packages:
-        copy = _apt_run(packages, word("RUN"), newline) + copy
-    end = where.instruction.end
-    if removed and where.instruction.start < removed[-1].start < end:  # it took the line ending: the file ends here
+        copy = _apt_run(packages, plan.word("RUN"), newline) + copy
+    where = plan.where.instruction
+    end = where.end
+    if removed and where.start < removed[-1].start < end:  # it took the line ending: the file ends here
         end = removed[-1].start
     if not dockerfile.text[:end].endswith("\n"):
         copy = copy.removesuffix(newline)
-    edits.append(Edit(block_start(dockerfile, where.instruction), end, copy))
-    notes = []
-    if packages or any(role.edits for role in roles.values()):
-        notes.append("the final stage installs the run-time libraries only: the builder has compilers and headers")
+    edits.append(Edit(block_start(dockerfile, where), end, copy))
     return Fix(
         "install the dependencies in a builder stage and copy them to the final one",
         {build.path: tuple(sorted(edits))},
         first.line,
-        notes=tuple(notes),
+        notes=tuple(_notes(packages, roles, runners)),
     )
+
+
+def _notes(packages: list[str], roles: Mapping[int, Role], runners: list[Edit]) -> Iterator[str]:
+    if packages or any(role.edits for role in roles.values()):
+        yield "the final stage installs the run-time libraries only: the builder has compilers and headers"
+    if runners:
+        yield "the package manager stays in the builder: the final stage starts the programs themselves"
+
+
+@record
+class _Plan:
+    """Where the packages go and how the installs get to know it.
+
+    ``where`` is the first step that installs packages of the program: the final stage copies them in its place, and
+    the builder makes its environment (``prepare``, lines of the Dockerfile) in front of it. ``edits`` change the steps
+    of the builder, by line; ``final`` are variables of the final stage.
+    """
+
+    where: Step
+    source: str
+    target: str
+    prepare: tuple[str, ...]
+    edits: Mapping[int, Sequence[Edit]]
+    final: str | None
+    lower: bool
+
+    def word(self, keyword: str) -> str:
+        """Return *keyword* in the case of the file's own."""
+        return keyword.lower() if self.lower else keyword
+
+
+def _plan(build: Build, stage: Stage, installs: list[Step], style: _Style, environment: Environment) -> _Plan:
+    """Return how the packages go to *environment*. Raises ``Obstacle``."""
+    where = next(step for step in installs if any(counts(step, install) for install in step.installs))
+    lower = stage.steps[0].instruction.keyword_text.islower()
+    managers = {install.manager for step in installs for install in step.installs if not _tool(step, install)}
+    if environment.own:
+        return _Plan(where, environment.path, environment.path, (), {}, None, lower)
+    if style is not _STYLES["venv"] and managers & {"poetry", "pipenv"}:
+        first = min(managers & {"poetry", "pipenv"})
+        raise Obstacle(f"{first} has no option for the style {build.options['style']}: it wants venv", where.line)
+    prepare = [f"{'run' if lower else 'RUN'} {style.create}"] if style.create else []
+    if style.environment:
+        active = f"VIRTUAL_ENV={ACTIVE} " if managers & _ACTIVATED and style is _STYLES["venv"] else ""
+        prepare.append(f"{'env' if lower else 'ENV'} {active}{style.environment}")
+    edits: dict[int, list[Edit]] = {}
+    for step in installs:
+        found = [edit for install in step.installs for edit in _to_place(step, install, style)]
+        edits[step.line] = found
+        tools = [install for install in step.installs if _tool(step, install)]
+        if tools and step.line > where.line:
+            raise Obstacle("a package manager is installed behind packages of the program", step.line)
+    if cut := _cut(build, where, prepare):
+        edits[where.line].append(cut)
+        prepare = []
+    return _Plan(where, style.builder_path, style.final_path, tuple(prepare), edits, style.environment, lower)
+
+
+def _tool(step: Step, install: Install) -> bool:
+    """Whether *install* brings something else than packages of the program: a package manager, Debian packages."""
+    if install.manager in ("apt", "apk", "yum"):
+        return True
+    return step.script is not None and brings_tools(step.script, install.command, install)
+
+
+def _to_place(step: Step, install: Install, style: _Style) -> Iterator[Edit]:
+    """Yield the edits with which *install* finds its place."""
+    verb = install.script.span(install.verb)[1]
+    if install.manager == "pip" and style.flag and not only_installers(install) and not _tool(step, install):
+        yield insert(verb, f" {style.flag}")
+    if install.manager != "uv-pip" or _tool(step, install):
+        return
+    if style.flag == "--user":
+        raise Obstacle("uv pip has no option for the style user: it wants venv or prefix", step.line)
+    if style.flag:
+        yield insert(verb, f" {style.flag}")
+        return
+    words = install.command.words
+    for previous, word in pairwise(words):
+        if word.value == "--system":
+            yield delete(install.script.span(previous)[1], install.script.span(word)[1])
+    if step.env.get("UV_SYSTEM_PYTHON"):
+        yield insert(verb, f" --python {ACTIVE}")
+
+
+def _cut(build: Build, step: Step, prepare: Sequence[str]) -> Edit | None:
+    """Return the edit that makes the environment between a package manager's install and its own, None without one."""
+    script = step.script
+    if script is None or not prepare:
+        return None
+    installs = {id(install.command): install for install in step.installs}
+    commands = [command for command in script.commands if command.words and not command.substitution]
+    tools = [at for at, command in enumerate(commands) if brings_tools(script, command, installs.get(id(command)))]
+    if not tools:
+        return None
+    after = commands[tools[-1] + 1]
+    before = [installs[id(command)] for command in commands[: tools[-1]] if id(command) in installs]
+    if any(counts(step, install) for install in before):
+        raise Obstacle("a package manager is installed behind packages of the program", step.line)
+    if not may_be_cut(step, after):
+        raise Obstacle("the RUN that installs the package manager and the packages cannot be cut in two", step.line)
+    newline = build.dockerfile.newline
+    keyword = step.instruction.keyword_text
+    text = "".join(f"{newline}{line}" for line in prepare) + f"{newline}{keyword} "
+    return Edit(script.span(commands[tools[-1]])[1], script.span(after)[0], text)
+
+
+def _builder(build: Build, stage: Stage, roles: Mapping[int, Role], plan: _Plan) -> Iterator[str]:
+    """Yield the steps of the builder behind its FROM; its environment is made first, or behind the package managers."""
+    newline = build.dockerfile.newline
+    prepare = "".join(f"{line}{newline}" for line in plan.prepare)
+    managed = any(_tool(step, install) for step in stage.steps for install in step.installs if install.manager != "apt")
+    managed = managed or any(
+        step.script is not None and brings_tools(step.script, command, None)
+        for step in stage.of("RUN")
+        if step.line < plan.where.line and step.script is not None
+        for command in step.script.commands
+        if command.words
+    )
+    if not managed:
+        yield prepare
+    for step in stage.steps[1:]:
+        role = roles.get(step.line)
+        if role is None or not role.builder:
+            continue
+        if blank_above(build.dockerfile, step.instruction):
+            yield newline
+        if managed and step is plan.where:
+            yield prepare
+        yield _builder_text(build, step, role, plan.edits.get(step.line, ()))
 
 
 def _builder_from(raw: str, stage: Stage, keyword: str, name: str) -> str:
@@ -152,20 +285,14 @@ def _builder_from(raw: str, stage: Stage, keyword: str, name: str) -> str:
     return raw[: raw.rindex(words[-1])] + name
 
 
-def _builder_text(build: Build, step: Step, role: Role, flag: str | None) -> str:
+def _builder_text(build: Build, step: Step, role: Role, edits: Sequence[Edit]) -> str:
     """Return the step as the builder has it; its comments come with it unless the step stays in the final stage too."""
     dockerfile = build.dockerfile
     start = step.instruction.start if role.final else block_start(dockerfile, step.instruction)
     text = dockerfile.text[start : step.instruction.end]
     text = text if text.endswith("\n") else text + dockerfile.newline
-    if flag is None:
-        return text
-    verbs = [
-        insert(install.script.span(install.verb)[1] - start, f" {flag}")
-        for install in step.installs
-        if install.manager == "pip" and not _INSTALLERS.issuperset(install.packages or ("",))
-    ]
-    return apply_edits(text, verbs)
+    moved = [Edit(edit.start - start, edit.end - start, edit.replacement) for edit in edits]
+    return apply_edits(text, sorted(moved))
 
 
 def _apt_run(packages: Iterable[str], keyword: str, newline: str) -> str:

@@ -1,0 +1,3 @@
+#!/bin/sh
+poetry run alembic upgrade head
+exec poetry run python app.py
