@@ -1,3 +1,4 @@
+import os
 import sqlite3
 
 from flask import Flask
@@ -11,4 +12,4 @@ def health():
 
 
 if __name__ == "__main__":
-    app.run(host="0.0.0.0", port=5000, debug=True)
+    app.run(host="0.0.0.0", port=5000, debug=os.environ.get("FLASK_DEBUG") == "1")
