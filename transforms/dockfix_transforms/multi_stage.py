@@ -71,15 +71,15 @@ def multi_stage(build: Build) -> Iterator[Fix | Skip]:
     The option ``style`` is ``venv``, ``prefix`` (``pip install --prefix=/install``, copied to ``/usr/local``) or
     ``user`` (``pip install --user`` below ``PYTHONUSERBASE=/opt/python``, which every user can read, not only root).
 
-    Poetry, pipenv and uv stay in the builder. What they would install into the system's Python goes to ``/opt/venv``; an
-    environment that they, or the Dockerfile, make keeps its place (``/app/.venv``). The final stage starts the programs
-    themselves: ``poetry run gunicorn ...`` becomes ``gunicorn ...``.
+    Poetry, pipenv and uv stay in the builder. What they would install into the system's Python goes to ``/opt/venv``;
+    an environment that they, or the Dockerfile, make keeps its place (``/app/.venv``). The final stage starts the
+    programs themselves: ``poetry run gunicorn ...`` becomes ``gunicorn ...``.
 
     When it holds back: a base that is not an official Python 3 image; ONBUILD; installs as another user than root, with
     ``--user``, ``--target`` or editable; pdm and conda; installs into two environments; an environment beside the
-    manifest that .dockerignore lets in; a project whose build may write into its source; a Python that uv would bring; a
-    script, compose file or later step that uses poetry, pipenv or uv; Python packages installed by apt; a RUN that it
-    cannot place; a command or script that names a path below /usr/local; login shells and cron, which reset PATH.
+    manifest that .dockerignore lets in; a project whose build may write into its source; a Python that uv would bring;
+    a script, compose file or later step that uses poetry, pipenv or uv; Python packages installed by apt; a RUN that
+    it cannot place; a command or script that names a path below /usr/local; login shells and cron, which reset PATH.
 
     Source: Docker's documentation, "Multi-stage builds" (https://docs.docker.com/build/building/multi-stage/), and
     Python's, "venv" (https://docs.python.org/3/library/venv.html).
