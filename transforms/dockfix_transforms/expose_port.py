@@ -62,7 +62,8 @@ def expose_port(build: Build) -> Iterator[Fix | Skip]:
     anchor = _anchor(build, step).instruction
     keyword = "expose" if anchor.keyword_text.islower() else "EXPOSE"
     edit = insert(block_start(build.dockerfile, anchor), f"{keyword} {found.port}{build.dockerfile.newline}")
-    yield Fix(f"name port {found.port}, on which {found.program} listens", {build.path: [edit]}, step.line)
+    server = "the program" if found.program == "script" else found.program
+    yield Fix(f"name port {found.port}, on which {server} listens", {build.path: [edit]}, step.line)
 
 
 def _anchor(build: Build, step: Step) -> Step:
