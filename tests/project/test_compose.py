@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dockfix.project.compose import Mount, services_for
+import pytest
+
+from dockfix.project.compose import Mount, runs_for, services_for
+from dockfix.project.compose_files import overlays, used_with
 from dockfix.project.files import MemoryFiles
 
 COMPOSE = """\
@@ -73,7 +76,139 @@ def test_health_check_switched_off() -> None:
     assert [service.healthcheck for service in found] == ["", ""]
 
 
-def test_circles_and_other_files_are_not_followed() -> None:
+def test_circles_and_missing_files_are_not_followed() -> None:
     text = "services: {a: {extends: b, build: .}, b: {extends: a}, c: {extends: {file: x.yml, service: y}}}"
     found = services_for(MemoryFiles({"Dockerfile": "", "compose.yml": text}), "Dockerfile")
     assert [service.name for service in found] == ["a", "b"]
+
+
+def test_a_service_of_another_file_is_extended() -> None:
+    files = MemoryFiles(
+        {
+            "api/Dockerfile": "",
+            "shared/common.yaml": "services: {app: {build: ../api, volumes: [./data:/data, named:/n], env_file: app.env"
+            ", environment: [A=1], depends_on: [db]}}",
+            "compose.yaml": "services: {web: {extends: {file: shared/common.yaml, service: app}, command: serve,"
+            " environment: {B: 2}, volumes: ['./x:/x'], depends_on: {cache: {condition: service_healthy}}}}",
+        }
+    )
+    (web,) = services_for(files, "api/Dockerfile")
+    assert (web.path, web.name, web.context, web.command) == ("compose.yaml", "web", "api", "serve")
+    assert web.environment == {"A": "1", "B": "2"}
+    assert web.env_files == ("shared/app.env",)
+    assert [(mount.source, mount.target) for mount in web.mounts] == [
+        ("./shared/data", "/data"),
+        ("named", "/n"),
+        ("./x", "/x"),
+    ]
+    assert web.depends_on == ("db", "cache")
+    assert overlays(files, "compose.yaml") == ()
+    assert used_with(files, "compose.yaml") == ("shared/common.yaml",)
+
+
+def test_an_override_file_is_laid_over() -> None:
+    files = MemoryFiles(
+        {
+            "Dockerfile": "",
+            "compose.yaml": "services: {web: {build: ., command: serve, ports: ['80'], user: app}, db: {image: x}}",
+            "compose.override.yml": "x: 1\nservices: {web: {volumes: ['.:/app'], ports: ['81'], user: null,"
+            " build: {target: dev}}, mail: {image: mail}}",
+        }
+    )
+    assert overlays(files, "compose.yaml") == ("compose.override.yml",)
+    assert overlays(files, "compose.override.yml") == ()
+    assert used_with(files, "compose.override.yml") == ("compose.yaml",)
+    base, whole, own = runs_for(files, "Dockerfile")
+    assert (base.kind, base.mounts, base.ports, base.target) == ("built", (), (80,), None)
+    assert (own.kind, own.path, own.command) == ("built", "compose.override.yml", None)  # it builds by itself, too
+    assert (whole.kind, whole.path, whole.line, whole.ports) == ("laid over", "compose.override.yml", 2, (80, 81))
+    assert (whole.command, whole.user, whole.target, whole.mounts[0].target) == ("serve", "app", "dev", "/app")
+    assert services_for(files, "Dockerfile") == (base, own)
+
+
+def test_files_without_image_and_build_are_laid_over_and_whole_ones_are_not() -> None:
+    base = "services: {web: {build: ., image: shop}, db: {image: postgres}}"
+    files = MemoryFiles(
+        {
+            "Dockerfile": "",
+            "docker-compose.yml": base,
+            "docker-compose.dev.yml": "services: {web: {command: debug}}",
+            "docker-compose.prod.yml": base,
+            "docker-compose.extra.yml": "services: {other: {image: a}}",
+            "docker-compose.empty.yml": "",
+        }
+    )
+    assert overlays(files, "docker-compose.yml") == ("docker-compose.dev.yml",)
+    assert overlays(files, "docker-compose.prod.yml") == ("docker-compose.dev.yml",)
+    assert overlays(files, "docker-compose.dev.yml") == ()
+    assert used_with(files, "docker-compose.dev.yml") == ("docker-compose.prod.yml", "docker-compose.yml")
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("Makefile", "up:\n\tdocker compose -p x -f compose.yaml -f deploy/live.yaml up\n"),
+        ("bin/up.sh", "docker-compose --file=./compose.yaml \\\n  --file deploy/live.yaml up -d && curl -f x\n"),
+        ("README.md", "Run `docker compose -f compose.yaml -f deploy/live.yaml up`.\n"),
+        (".env", 'COMPOSE_FILE="compose.yaml:deploy/live.yaml"\n'),
+    ],
+)
+def test_files_that_are_named_in_one_command_are_laid_over(path: str, text: str) -> None:
+    files = MemoryFiles(
+        {
+            "Dockerfile": "",
+            "compose.yaml": "services: {web: {build: .}}",
+            "deploy/compose.yaml": "services: {}",
+            "deploy/live.yaml": "services: {web: {image: registry/web, command: live}}",
+            path: text,
+        }
+    )
+    assert overlays(files, "compose.yaml") == ("deploy/live.yaml",)
+    assert [(run.kind, run.command) for run in runs_for(files, "Dockerfile")] == [
+        ("built", None),
+        ("laid over", "live"),
+    ]
+
+
+def test_included_files_are_read() -> None:
+    files = MemoryFiles(
+        {
+            "api/Dockerfile": "",
+            "api/services.yaml": "services: {api: {build: .}}",
+            "more.yaml": "services: {more: {build: api}}",
+            "compose.yaml": "include: [api/services.yaml, {path: [./more.yaml, none.yaml]}]\nservices: {b: {build: b}}",
+        }
+    )
+    assert [(one.path, one.name) for one in services_for(files, "api/Dockerfile")] == [
+        ("api/services.yaml", "api"),
+        ("more.yaml", "more"),
+    ]
+    assert used_with(files, "more.yaml") == ("compose.yaml",)
+
+
+def test_a_service_may_run_the_image_of_another_by_its_name() -> None:
+    text = "services: {web: {build: ., image: shop}, job: {image: shop, command: work}, db: {image: postgres}}"
+    files = MemoryFiles({"Dockerfile": "", "compose.yaml": text})
+    assert [one.name for one in services_for(files, "Dockerfile")] == ["web"]
+    assert [(one.name, one.kind) for one in runs_for(files, "Dockerfile")] == [("web", "built"), ("job", "image")]
+
+
+def test_anchors_and_merges_are_resolved() -> None:
+    text = """\
+x-app: &app
+  build: .
+  environment: &env {A: a}
+  volumes: &v [".:/app"]
+services:
+  web:
+    <<: *app
+  job:
+    <<: [*app, {user: me}]
+    environment:
+      <<: *env
+      B: b
+    volumes: *v
+"""
+    web, job = services_for(MemoryFiles({"Dockerfile": "", "compose.yaml": text}), "Dockerfile")
+    assert (web.environment, web.user, web.mounts) == ({"A": "a"}, None, (Mount(".", "/app", True, False),))
+    assert (job.environment, job.user, job.mounts) == ({"A": "a", "B": "b"}, "me", web.mounts)

@@ -9,6 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from dockfix.build.model import Build
+from dockfix.project.compose_files import overlays, services_of, used_with
 from dockfix.project.files import Files
 from dockfix.project.invocations import candidates, default_of
 from dockfix.syntax.compose import Value, read_yaml
@@ -49,13 +50,15 @@ def compose_files(build: Build) -> Iterator[ComposeFile]:
 
 
 def beside(build: Build) -> Iterator[ComposeFile]:
-    """Yield these files and the other compose files in their folders."""
-    folders = {posixpath.dirname(service.path) for service in build.project.services}
-    for path, kind in candidates(build.project.files) if folders else ():
-        if kind == "compose" and posixpath.dirname(path) in folders:
-            found = compose_file(build.project.files, path)
-            if found is not None:
-                yield found
+    """Yield these files, the other compose files in their folders and those that are used together with them."""
+    repository = build.project.files
+    mine = dict.fromkeys(service.path for service in build.project.services)
+    folders = {posixpath.dirname(path) for path in mine}
+    paths = {one for one, kind in candidates(repository) if kind == "compose" and posixpath.dirname(one) in folders}
+    for path in sorted(paths.union(mine, *(used_with(repository, one) for one in mine))):
+        found = compose_file(repository, path)
+        if found is not None:
+            yield found
 
 
 def compose_file(repository: Files, path: str) -> ComposeFile | None:
@@ -83,14 +86,11 @@ def swarm(build: Build, file: ComposeFile) -> str | None:
 
 
 def overridden(build: Build, file: ComposeFile, name: str, keys: frozenset[str]) -> str | None:
-    """Return the path of a file beside it that says one of *keys* of this service and is laid over this one."""
-    for other in beside(build):
-        service = other.services.get(name)
-        if other.path != file.path and posixpath.dirname(other.path) == posixpath.dirname(file.path) and service:
-            laid_over = "override" in other.name or not ({"image", "build"} & set(service))
-            if laid_over and keys.intersection(service):
-                return other.path
-    return None
+    """Return the path of a file that is laid over this one and says one of *keys* of this service."""
+    files = build.project.files
+    return next(
+        (path for path in overlays(files, file.path) if keys.intersection(services_of(files, path).get(name, {}))), None
+    )
 
 
 @cache

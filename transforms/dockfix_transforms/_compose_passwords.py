@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
-from urllib.parse import unquote
 
 from dockfix.build.secrets import is_placeholder, secret_in
 from dockfix.syntax.compose import Value
@@ -108,6 +107,11 @@ def secrets_of(file: ComposeFile) -> list[Secret]:
     return list(found.values())
 
 
+def values_of(file: ComposeFile) -> frozenset[str]:
+    """Return every password that is written out in *file*, those in URLs without the rest of it."""
+    return frozenset(_decoded(place.secret) if place.host else _of(place) for place in _places(file))
+
+
 def _of(place: Place) -> str:
     """Return the value of the variable, without the name that a list has in front of it."""
     return place.value.partition("=")[2] if isinstance(place.path[-1], int) else place.value
@@ -207,7 +211,7 @@ def _giver(file: ComposeFile, place: Place, given: list[list[Place]]) -> list[Pl
     found = []
     for group in given:
         owner = group[0].service
-        if group[0].secret not in (place.secret, unquote(place.secret)) or owner == place.service:
+        if group[0].secret not in (place.secret, _decoded(place.secret)) or owner == place.service:
             continue
         names = _hosts(file, owner)
         meant = place.name == group[0].name or _OF_A_SERVER.search(place.name) or owner.upper() in place.name.upper()
@@ -222,6 +226,14 @@ def _giver(file: ComposeFile, place: Place, given: list[list[Place]]) -> list[Pl
         root = "ROOT" in place.name or "root" in user.split()
         found.sort(key=lambda group: (group[0].name != place.name, ("ROOT" in group[0].name) != root))
     return found[0] if found else None
+
+
+def _decoded(text: str) -> str:
+    if "%" not in text:
+        return text
+    from urllib.parse import unquote
+
+    return unquote(text)
 
 
 def _hosts(file: ComposeFile, name: str) -> set[str]:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Final
 
 from dockfix.build.model import Build
 from dockfix.build.secrets import is_placeholder
+from dockfix.project.compose_files import used_with
 from dockfix.project.invocations import candidates
 from dockfix.syntax.edit import Edit, insert
 from dockfix.syntax.patterns import pattern
 from dockfix.transform import Fix, Phase, Safety, Skip, transform
-from dockfix_transforms._compose_files import ComposeFile, compose_files, swarm
+from dockfix_transforms._compose_files import ComposeFile, compose_file, compose_files, environment, swarm
 
 if TYPE_CHECKING:
     from dockfix_transforms._compose_passwords import Secret
@@ -62,8 +63,9 @@ def compose_secrets(build: Build) -> Iterator[Fix | Skip]:
     stood in the file is written nowhere: the note names what belongs into ``.env``.
 
     When it holds back: placeholders, empty values and ``${...}``; files for development and tests by their name;
-    a workflow that starts compose, where there is no ``.env``; a password that the code or a file for ``env_file``
-    holds as well; one that is percent-encoded in a URL; places that an anchor shares; files for ``docker stack``.
+    a workflow that starts compose, where there is no ``.env``; a password that the code, a file for ``env_file`` or
+    another compose file that is used with this one holds as well; one that is percent-encoded in a URL; places that an
+    anchor shares; a template that gives the variable another value; files for ``docker stack``.
 
     Source: Docker's documentation, "Set environment variables" (https://docs.docker.com/compose/how-tos/environment-variables/)
     and "Interpolation" (https://docs.docker.com/reference/compose-file/interpolation/).
@@ -130,7 +132,7 @@ def _template_in_use(file: ComposeFile) -> str | None:
 def _obstacle(build: Build, file: ComposeFile, secret: Secret) -> str | None:
     """Return why the secret cannot be taken out as a whole."""
     from dockfix.syntax.yaml_edit import replace_scalar
-    from dockfix_transforms._compose_passwords import named_otherwise
+    from dockfix_transforms._compose_passwords import named_otherwise, values_of
 
     if any(place.secret != secret.value for place in secret.places):
         return "a URL has it percent-encoded"
@@ -146,6 +148,14 @@ def _obstacle(build: Build, file: ComposeFile, secret: Secret) -> str | None:
         given = _assigned(_text(build, folder, name), secret.name)
         if given is not None and given != secret.value and not is_placeholder(given):
             return f"{name} gives {secret.name} another value"
+    for path in used_with(files, file.path):
+        other = compose_file(files, path)
+        if other is not None and secret.value in values_of(other):
+            return f"{path}, which is used with it, holds it as well"
+        if other is not None and any(
+            place.name and place.name in environment(other.services.get(place.service, {})) for place in secret.places
+        ):
+            return f"{path}, which is used with it, gives it as well"
     if secret.giver is None:
         return None
     expression = re.compile(rf"[\"'=:\s]{re.escape(secret.value)}(?=[\"'@\s]|\Z)")

@@ -5,11 +5,15 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
+from typing import Final, TypeGuard
+from weakref import WeakKeyDictionary
 
+from dockfix.project.compose_files import included, overlays, services_of
 from dockfix.project.files import Files
 from dockfix.project.invocations import candidates, default_of, inside
 from dockfix.records import record
 from dockfix.syntax.compose import Value, read_yaml
+from dockfix.syntax.patterns import pattern
 
 
 @record
@@ -47,60 +51,143 @@ class Service:
     depends_on: tuple[str, ...]
     healthcheck: str | None
     """The text of its test command, "" if it is switched off."""
+    kind: str = "built"
+    """``built`` from the Dockerfile; ``laid over``: a built one with what ``path``, another file, says of it besides;
+    ``image``: it runs the image of a built one by its name."""
+
+
+_FOUND: Final[WeakKeyDictionary[Files, tuple[tuple[str, Service], ...]]] = WeakKeyDictionary()
+_DEFAULT: Final = pattern(r"(?:\A|/)(?:docker-)?compose\.ya?ml\Z")
+_MAY_BUILD: Final = pattern(r"\b(?:build|extends|include)\b")
+_FOLDER: Final = pattern(r"(?!\w+://|git@)[^/~$]")
 
 
 def services_for(files: Files, dockerfile_path: str) -> tuple[Service, ...]:
-    """Return the services of every compose file that build this Dockerfile, in file order."""
-    found: list[Service] = []
-    for path, kind in candidates(files):
-        if kind == "compose":
-            found += (service for name, service in _services(files, path) if name == dockerfile_path)
-    return tuple(found)
+    """Return the services of every compose file that build this Dockerfile, those of ``compose.yaml`` first."""
+    return tuple(one for name, one in _found(files) if name == dockerfile_path and one.kind == "built")
 
 
-def _services(files: Files, path: str) -> Iterator[tuple[str, Service]]:
-    text = files.text(path)
-    if text is None or "build" not in text:
-        return
-    document = read_yaml(text)
-    services = document.data.get("services") if document else None
-    if document is None or not isinstance(services, Mapping):
-        return
-    base = posixpath.dirname(path)
-    for name in services:
-        service = _extended(services, name, ())
-        if service is None:
+def runs_for(files: Files, dockerfile_path: str) -> tuple[Service, ...]:
+    """Return every way in which compose files run the image of this Dockerfile.
+
+    These are the services that build it, the same with what another file lays over them (``compose.override.yaml``,
+    the next ``-f``), and services that run the image by the name which a building one gives it.
+    """
+    return tuple(one for name, one in _found(files) if name == dockerfile_path)
+
+
+def _found(files: Files) -> tuple[tuple[str, Service], ...]:
+    known = _FOUND.get(files)
+    if known is None:
+        known = _FOUND[files] = tuple(_find(files))
+    return known
+
+
+def _find(files: Files) -> Iterator[tuple[str, Service]]:
+    """Yield every service that runs the image of a Dockerfile, with the Dockerfile's path."""
+    compose = [
+        path for path, kind in candidates(files) if kind == "compose" and _MAY_BUILD.search(files.text(path) or "")
+    ]
+    compose.sort(key=lambda path: not _DEFAULT.search(path))
+    for path in dict.fromkeys(one for file in compose for one in (file, *included(files, file))):
+        images: dict[str, tuple[str, str, str | None]] = {}
+        whole = {name: _extended(files, path, name, ()) for name in services_of(files, path)}
+        for name, service in whole.items():
+            placed = _built(files, posixpath.dirname(path), service.get("build"))
+            if placed is not None:
+                images.setdefault(default_of(_text(service.get("image")) or ""), placed)
+                yield placed[0], _service(files, path, name, placed, service, "built")
+        for name, service in whole.items():
+            placed = images.get(default_of(_text(service.get("image")) or "")) if service.get("image") else None
+            if placed is not None and "build" not in service:
+                yield placed[0], _service(files, path, name, placed, service, "image")
+        for other in overlays(files, path):
+            yield from _laid_over(files, path, other)
+
+
+def _laid_over(files: Files, path: str, other: str) -> Iterator[tuple[str, Service]]:
+    """Yield the services of *path* as they are with what *other* says of them."""
+    for name in services_of(files, other):
+        if name not in services_of(files, path):
             continue
-        placed = _built(files, base, service.get("build"))
-        if placed is None:
-            continue
-        dockerfile, context, target = placed
-        entry = document.positions.get(("services", name))
-        yield dockerfile, _service(path, name, entry.line if entry else 0, context, target, service)
+        service = _merged(_extended(files, path, name, ()), _extended(files, other, name, ()))
+        placed = _built(files, posixpath.dirname(path), service.get("build"))  # relative to the first file
+        if placed is not None:
+            yield placed[0], _service(files, other, name, placed, service, "laid over")
 
 
-def _extended(services: Mapping[str, Value], name: str, seen: tuple[str, ...]) -> Mapping[str, Value] | None:
-    """Return the service with what it extends in the same file; other files are not followed."""
-    service = services.get(name)
-    if not isinstance(service, Mapping) or name in seen:
-        return None
-    extends = service.get("extends")
-    other: Value = extends
-    if isinstance(extends, Mapping):
-        other = None if extends.get("file") else extends.get("service")
-    if not isinstance(other, str):
+def _extended(files: Files, path: str, name: str, seen: tuple[tuple[str, str], ...]) -> Mapping[str, Value]:
+    """Return the service with what it extends, in the same file or another; empty where there is none."""
+    service = services_of(files, path).get(name)
+    if service is None or (path, name) in seen:
+        return {}
+    other = service.get("extends")
+    source: str | None = path
+    if isinstance(other, Mapping):
+        if (file := _text(other.get("file"))) is not None:
+            source = inside(posixpath.dirname(path), default_of(file))
+        other = other.get("service")
+    if not isinstance(other, str) or source is None:
         return service
-    parent = _extended(services, other, (*seen, name)) or {}
-    merged = {**parent, **service}
-    for key in ("build", "environment"):
-        above, own = parent.get(key), service.get(key)
-        if isinstance(above, Mapping) and isinstance(own, Mapping):
-            merged[key] = {**above, **own}
-    for key in ("ports", "volumes"):
-        above, own = parent.get(key), service.get(key)
-        if isinstance(above, tuple) and isinstance(own, tuple):
-            merged[key] = above + own
+    parent = _extended(files, source, other, (*seen, (path, name)))
+    return _merged(_moved(parent, posixpath.dirname(source), posixpath.dirname(path)), service)
+
+
+def _moved(service: Mapping[str, Value], old: str, new: str) -> Mapping[str, Value]:
+    """Return a service whose paths are relative to the folder *old* with paths relative to *new*."""
+    if old == new:
+        return service
+
+    def path(value: str) -> str:
+        return posixpath.relpath(posixpath.join("/", old, value), posixpath.join("/", new))
+
+    moved = dict(service)
+    build = service.get("build")
+    if isinstance(build, (str, Mapping)):
+        options = build if isinstance(build, Mapping) else {"context": build}
+        context = options.get("context", ".")
+        moved["build"] = {**options, "context": path(context)} if _is_folder(context) else options
+    if "env_file" in service:
+        moved["env_file"] = tuple(path(one) if _is_folder(one) else one for one in _env_files(service["env_file"]))
+    if "volumes" in service:
+        moved["volumes"] = tuple(
+            f"./{path(one)}" if isinstance(one, str) and one.startswith(".") else one
+            for one in _items(service["volumes"])
+        )
+    return moved
+
+
+def _is_folder(value: Value) -> TypeGuard[str]:
+    return isinstance(value, str) and _FOLDER.match(value) is not None
+
+
+def _merged(below: Mapping[str, Value], above: Mapping[str, Value]) -> Mapping[str, Value]:
+    """Return a service as compose merges two: mappings by their keys, lists one behind the other, else the latter."""
+    merged: dict[str, Value] = {**below, **above}
+    for key in below.keys() & above.keys():
+        one, other = (_in_long_form(key, service[key]) for service in (below, above))
+        if isinstance(one, Mapping) and isinstance(other, Mapping):
+            merged[key] = {**one, **other}
+        elif isinstance(one, tuple) and isinstance(other, tuple) and key not in ("command", "entrypoint"):
+            merged[key] = one + other
+        elif other is None:  # ``!reset`` may be the reason, which is not told from an empty value
+            merged[key] = one
     return merged
+
+
+def _in_long_form(key: str, value: Value) -> Value:
+    if value is None:
+        return None
+    match key:
+        case "build" if isinstance(value, str):
+            return {"context": value}
+        case "environment":
+            return _environment(value)
+        case "env_file":
+            return _env_files(value)
+        case "depends_on":
+            return dict.fromkeys(_depends_on(value))
+    return value
 
 
 def _built(files: Files, base: str, build: Value) -> tuple[str, str, str | None] | None:
@@ -126,12 +213,15 @@ def _built(files: Files, base: str, build: Value) -> tuple[str, str, str | None]
 
 
 def _service(
-    path: str, name: str, line: int, context: str, target: str | None, service: Mapping[str, Value]
+    files: Files, path: str, name: str, placed: tuple[str, str, str | None], service: Mapping[str, Value], kind: str
 ) -> Service:
+    document = read_yaml(files.text(path) or "")
+    entry = document.positions.get(("services", name)) if document else None
+    _, context, target = placed
     return Service(
         path=path,
         name=name,
-        line=line,
+        line=entry.line if entry else 0,
         context=context,
         target=target,
         command=_command(service.get("command")),
@@ -144,6 +234,7 @@ def _service(
         mounts=tuple(mount for volume in _items(service.get("volumes")) if (mount := _mount(volume)) is not None),
         depends_on=_depends_on(service.get("depends_on")),
         healthcheck=_healthcheck(service.get("healthcheck")),
+        kind=kind,
     )
 
 

@@ -30,6 +30,7 @@ _MAX_TEXT: Final = 400_000
 _BUILD: Final = pattern(
     r"\b(?:(?:docker|podman|nerdctl)[ \t]+(?:buildx[ \t]+|image[ \t]+)?build|buildah[ \t]+bud)[ \t]+"
 )
+_MAY_BUILD: Final = pattern(r"(?:docker|podman|nerdctl)\b[^\n]*\bbuild|buildah")
 _END: Final = pattern(r"&&|\|\||[;|\n]|(?<![&>])&(?![&>])|[ \t]#")
 _JOINED: Final = pattern(r"\\\r?\n")
 _HERE: Final = pattern(
@@ -136,7 +137,7 @@ def _resolved(files: Files, path: str, statement: _Statement) -> Iterator[Invoca
 
 
 def _compose(path: str, text: str) -> Iterator[_Statement]:
-    document = read_yaml(text)
+    document = read_yaml(text) if "build" in text else None
     services = document.data.get("services") if document else None
     if document is None or not isinstance(services, Mapping):
         return
@@ -225,7 +226,7 @@ def _arguments(words: list[str], bases: tuple[str, ...], line: int) -> _Statemen
 
 
 def _workflow(path: str, text: str) -> Iterator[_Statement]:
-    if "build" not in text:
+    if not _MAY_BUILD.search(text):
         return
     document = read_yaml(text)
     jobs = document.data.get("jobs") if document else None

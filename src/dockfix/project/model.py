@@ -38,6 +38,13 @@ class Project:
         return services_for(self.files, self.dockerfile_path)
 
     @cached_property
+    def runs(self) -> tuple[Service, ...]:
+        """Every way in which compose runs the image: ``services``, what other files lay over them, by its name."""
+        from dockfix.project.compose import runs_for
+
+        return runs_for(self.files, self.dockerfile_path)
+
+    @cached_property
     def applications(self) -> tuple[Application, ...]:
         """The Python web applications (Flask, FastAPI, Django) in the build context, likeliest first."""
         from dockfix.project.application import find_applications
