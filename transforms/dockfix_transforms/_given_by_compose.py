@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from dockfix.build.model import Build
@@ -71,8 +71,8 @@ def runners(build: Build, dockerfiles: tuple[str, ...] | None = None) -> list[Ru
     return list(found.values())
 
 
-def dockerfiles_with(build: Build, context_path: str) -> tuple[str, ...]:
-    """Return the repository's Dockerfiles whose image has the file *context_path* of this build's context."""
+def images_with(build: Build, context_path: str) -> list[Build]:
+    """Return this build and those of the repository's other Dockerfiles whose image has its file *context_path*."""
     from dockfix.build.lineage import image_path
     from dockfix.build.stages import build_of, copied_sources, stages_of
     from dockfix.project.model import Project
@@ -80,7 +80,7 @@ def dockerfiles_with(build: Build, context_path: str) -> tuple[str, ...]:
 
     files = build.project.files
     wanted = build.project.context.repository_path(context_path)
-    found = [build.path]
+    found = [build]
     for path in sorted(path for path in files.paths if is_dockerfile_name(posixpath.basename(path))):
         text = files.text(path) if path != build.path else None
         if not text:
@@ -95,11 +95,11 @@ def dockerfiles_with(build: Build, context_path: str) -> tuple[str, ...]:
         if wanted.startswith(f"{root}/" if root else ""):
             inside = wanted[len(root) + 1 :] if root else wanted
             if image_path(other, inside) is not None:
-                found.append(path)
-    return tuple(found)
+                found.append(other)
+    return found
 
 
-def give(build: Build, wanted: list[tuple[Runner, Mapping[str, str]]]) -> Given:
+def give(build: Build, wanted: Sequence[tuple[Runner, Mapping[str, str]]]) -> Given:
     """Return what gives each service its variables, with values as compose is to read them. Raises ``Obstacle``.
 
     What compose then needs itself (``${NAME:?}``) is listed in .env.example.

@@ -1,0 +1,10 @@
+from os import environ
+
+from flask import Flask
+
+
+def create_app():
+    app = Flask(__name__)
+    app.secret_key = environ["SECRET_KEY"]
+    app.config["SENTRY_DSN"] = environ.get("SENTRY_DSN")
+    return app

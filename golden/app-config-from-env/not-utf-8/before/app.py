@@ -1,0 +1,6 @@
+# -*- coding: latin-1 -*-
+from flask import Flask
+
+app = Flask(__name__)
+app.config["TITLE"] = "café"
+app.config["SECRET_KEY"] = "x9Kd!27pQ"

@@ -1,0 +1,5 @@
+from fastapi import FastAPI
+
+from auth import ALGORITHM
+
+app = FastAPI()

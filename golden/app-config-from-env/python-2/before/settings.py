@@ -1,0 +1,2 @@
+SECRET_KEY = "x9Kd!27pQ"
+print "loaded"

@@ -1,0 +1,2 @@
+DEBUG = True
+SECRET_KEY = "x9Kd!27pQ"

@@ -1,0 +1,1 @@
+SECRET_KEY = "x9Kd!27pQ"
