@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from dockfix_transforms._given_by_compose import Runner
 
 _MENTION: Final = pattern(
-    r"(?i)(?:pass(?:word|wd)?|pwd|secret|token|key|credentials?|debug)['\"]?\]?\s*[:=]|://[^\s/'\"]*:[^\s/'\"]+@|debug=True"
+    r"(?:PASS|PWD|SECRET|TOKEN|KEY|CREDENTIAL|DEBUG)\w*['\"]?\]?\s*[:=]|secret_key\s*=|debug\s*=\s*True"
+    r"|://[^\s/'\"]*:[^\s/'\"]+@|(?:AK|AS)IA[A-Z0-9]{16}|[\"'](?:gh[pousr]_|sk[-_]|xox|AIza|glpat|SG\.)"
 )
 _ELSEWHERE: Final = pattern(
     r"(?:^|/)(?:tests?|testing|examples?|samples?|docs?|migrations|alembic|site-packages|node_modules|\.?venv|env|build"
