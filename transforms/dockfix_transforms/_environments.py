@@ -285,14 +285,21 @@ def _check_python(build: Build, stage: Stage, step: Step, install: Install) -> N
     if install.options & _NO_OTHER_PYTHON:
         return
     context = build.project.context
+    copies = [other.copy for other in stage.steps if other.line < step.line and other.copy is not None]
+
+    def text_of(name: str) -> str:
+        target = join(install.workdir or "/", name)
+        source = next((path for copy in copies if (path := origin_of(copy, context, target))), None)
+        return (context.text(source) if source else None) or ""
+
     tag = (stage.image.tag if stage.image else None) or "latest"
     minor = _MINOR.match(tag)
-    wanted = (context.text(".python-version") or "").strip()
+    wanted = text_of(".python-version").strip()
     if env.get("UV_PYTHON"):
         wanted = env.get("UV_PYTHON") or ""
     if wanted and wanted not in (minor.group(1) if minor else None, "3"):
         raise Obstacle(f"uv would bring Python {wanted}, which the final stage has not: the image is {tag}", step.line)
-    table = toml_of(context.text("pyproject.toml") or "") or {}
+    table = toml_of(text_of("pyproject.toml")) or {}
     requires = (table.get("project") or {}).get("requires-python")
     if requires and not _admits(str(requires), minor.group(1) if minor else None):
         raise Obstacle(f"uv may bring another Python: the image is {tag}, the project wants {requires}", step.line)

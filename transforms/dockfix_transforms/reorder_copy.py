@@ -11,6 +11,7 @@ from dockfix.build.layout import blank_above, block_start, removals
 from dockfix.build.manifests import Manifest, Unknown, origin_of, unlocked
 from dockfix.build.model import Build, Stage, Step
 from dockfix.records import record
+from dockfix.syntax.dockerfile import Instruction
 from dockfix.syntax.edit import Edit, apply_edits, insert
 from dockfix.syntax.patterns import pattern
 from dockfix.syntax.shell import Command
@@ -84,13 +85,16 @@ def _stage(build: Build, stage: Stage) -> Iterator[Fix | Skip]:
     candidates = [
         index for index, step in enumerate(steps) if step.copy is not None and _brings_source(build, step.copy)
     ]
+    moves: list[_Move] = []
     for index in reversed(candidates):
-        found = _find(build, steps, index)
+        found = _find(build, steps, index, [move.copy.line for move in moves])
         if isinstance(found, Skip):
             yield found
-        elif found is not None:
-            yield _fix(build, found)
-            return
+        elif found is not None and not (moves and (found.last, found.cut) != (moves[0].last, moves[0].cut)):
+            moves.insert(0, found)
+    if moves:
+        yield _fix(build, moves)
+        return
     yield from missing_manifests(build, stage)
 
 
@@ -111,8 +115,11 @@ def _brings_source(build: Build, copy: Copy) -> bool:
     return False
 
 
-def _find(build: Build, steps: Sequence[Step], index: int) -> _Move | Skip | None:
-    """Return how the COPY at *index* moves, why it does not, or None where no install follows."""
+def _find(build: Build, steps: Sequence[Step], index: int, moving: Sequence[int]) -> _Move | Skip | None:
+    """Return how the COPY at *index* moves, why it does not, or None where no install follows.
+
+    *moving* are the lines of later COPYs that move as well, and stay behind it.
+    """
     copy_step = steps[index]
     copy = copy_step.copy
     assert copy is not None
@@ -126,7 +133,7 @@ def _find(build: Build, steps: Sequence[Step], index: int) -> _Move | Skip | Non
     refused: Skip | None = None
     for at, step in enumerate(steps[index + 1 :], index + 1):
         if step.keyword in ("COPY", "ADD"):
-            if step.copy is None or _overwritten(build, step.copy, copy):
+            if step.copy is None or (step.line not in moving and _overwritten(build, step.copy, copy)):
                 break
             others.append(step.copy)
             continue
@@ -185,50 +192,64 @@ def _overwritten(build: Build, other: Copy, moved: Copy) -> bool:
     )
 
 
-def _fix(build: Build, move: _Move) -> Fix:
+def _fix(build: Build, moves: Sequence[_Move]) -> Fix:
+    """Return the fix that moves the COPYs, which all go behind the same step, and keep their order."""
     dockerfile = build.dockerfile
     newline = dockerfile.newline
-    instruction = move.copy.instruction
-    copy = move.copy.copy
-    assert copy is not None
-    start = block_start(dockerfile, instruction)
-    block = dockerfile.text[start : instruction.text_end]
-    if move.last.workdir != move.copy.workdir and not copy.destination_text.lstrip("\"'").startswith("/"):
-        at = copy.destination_start - start
-        absolute = f"{copy.destination}/" if copy.directory and copy.destination != "/" else str(copy.destination)
-        block = apply_edits(block, [Edit(at, at + copy.destination_end - copy.destination_start, absolute)])
     edits: list[Edit] = []
-    if move.manifests:
-        edits.append(Edit(start, instruction.text_end, newline.join(_copies(build, move))))
-    else:
-        edits += removals(dockerfile, [instruction])
-    gap = newline if blank_above(dockerfile, instruction) else ""
-    edits += [split.edit for split in move.splits]
-    keyword = move.last.instruction.keyword_text
-    block = newline.join([gap + block, *(f"{keyword} {split.again}" for split in move.splits)])
-    if move.cut is not None:
-        script = move.last.script
+    gone: list[Instruction] = []
+    blocks: list[str] = []
+    for move in moves:
+        instruction = move.copy.instruction
+        blocks.append(_block(build, move))
+        if move.manifests:
+            start = block_start(dockerfile, instruction)
+            edits.append(Edit(start, instruction.text_end, newline.join(_copies(move))))
+        else:
+            gone.append(instruction)
+    edits += removals(dockerfile, gone)
+    splits = dict.fromkeys(split for move in moves for split in move.splits)
+    edits += [split.edit for split in splits]
+    last, cut = moves[0].last, moves[0].cut
+    keyword = last.instruction.keyword_text
+    block = newline.join([*blocks, *(f"{keyword} {split.again}" for split in splits)])
+    if blank_above(dockerfile, moves[0].copy.instruction):
+        block = newline + block
+    if cut is not None:
+        script = last.script
         assert script is not None
-        before = [item for item in script.commands if item.start < move.cut.start and not item.substitution][-1]
-        between = f"{newline}{block}{newline}{keyword} "
-        edits.append(Edit(script.span(before)[1], script.span(move.cut)[0], between))
-    elif dockerfile.text[: move.last.instruction.end].endswith("\n"):
-        edits.append(insert(move.last.instruction.end, f"{block}{newline}"))
+        before = [item for item in script.commands if item.start < cut.start and not item.substitution][-1]
+        edits.append(Edit(script.span(before)[1], script.span(cut)[0], f"{newline}{block}{newline}{keyword} "))
+    elif dockerfile.text[: last.instruction.end].endswith("\n"):
+        edits.append(insert(last.instruction.end, f"{block}{newline}"))
     else:
-        edits.append(insert(move.last.instruction.end, f"{newline}{block}"))
+        edits.append(insert(last.instruction.end, f"{newline}{block}"))
     notes = tuple(
         f"{name} pins nothing: the cached layer keeps the versions that it has until the file changes"
-        for name in move.unpinned
+        for name in dict.fromkeys(name for move in moves for name in move.unpinned)
     )
     title = "copy the source behind the install, which needs only the manifests"
-    if move.splits:
+    if splits:
         title = "install the dependencies, then copy the source and install the project"
-    elif not move.manifests:
+    elif not any(move.manifests for move in moves):
         title = "copy the source behind the install, which needs nothing of it"
-    return Fix(title, {build.path: tuple(sorted(edits))}, move.copy.line, notes=notes)
+    return Fix(title, {build.path: tuple(sorted(edits))}, moves[0].copy.line, notes=notes)
 
 
-def _copies(build: Build, move: _Move) -> Iterator[str]:
+def _block(build: Build, move: _Move) -> str:
+    """Return the COPY with its comments; its destination becomes absolute where it moves past a WORKDIR."""
+    copy = move.copy.copy
+    assert copy is not None
+    start = block_start(build.dockerfile, move.copy.instruction)
+    block = build.dockerfile.text[start : move.copy.instruction.text_end]
+    if move.last.workdir == move.copy.workdir or copy.destination_text.lstrip("\"'").startswith("/"):
+        return block
+    at = copy.destination_start - start
+    absolute = f"{copy.destination}/" if copy.directory and copy.destination != "/" else str(copy.destination)
+    return apply_edits(block, [Edit(at, at + copy.destination_end - copy.destination_start, absolute)])
+
+
+def _copies(move: _Move) -> Iterator[str]:
     """Yield the COPY instructions that bring the manifests to where the moved COPY would have."""
     instruction = move.copy.instruction
     copy = move.copy.copy
