@@ -28,6 +28,8 @@ class Fleet:
         self.root = tmp_path
         self.forge = forge
         self.kind = "github"
+        self.address = ""
+        """Where requests to the forge go, if not straight to it."""
         self.names: list[str] = []
         self.table = ""
         self.chain = 'select = ["pip-no-cache-dir"]'
@@ -55,7 +57,7 @@ reviewers = ["ada"]
 {self.top}
 [forge]
 kind = "{self.kind}"
-url = "{self.forge.address}/api/{version}"
+url = "{self.address or f"{self.forge.address}/api/{version}"}"
 token-env = "FLEET_TOKEN"
 {self.table}
 [repositories]

@@ -263,7 +263,7 @@ class _Handler(BaseHTTPRequestHandler):
                 raise Answer(401, {"message": "Bad credentials"})
             with self.forge.lock:
                 answer: Any = self._route(parts.path, parse_qs(parts.query), body)
-            status = 201 if self.command == "POST" else 200
+            status = 201 if self.command == "POST" and not parts.path.endswith("/labels") else 200
             headers: dict[str, str] = {}
             if isinstance(answer, list):
                 answer, headers = self._page(answer, parts.path, parse_qs(parts.query))
