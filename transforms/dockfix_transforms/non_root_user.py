@@ -59,12 +59,13 @@ def non_root_user(build: Build) -> Iterator[Fix | Skip]:
         -COPY . .
         +RUN groupadd --gid 1001 app && useradd --uid 1001 --gid app --create-home app && chown app:app /app
         +COPY --chown=app:app . .
-        +USER app
+        +USER 1001
          CMD ["python", "app.py"]
         @@ requirements.txt
          flask==3.1.0
 
-    An unprivileged user that the image makes already is used. Volumes are made and given to the user. Where the build
+    USER has the number, since Kubernetes does not take a name for a user other than root (runAsNonRoot). An
+    unprivileged user that the image makes already is used. Volumes are made and given to the user. Where the build
     itself makes files in the working directory, they are given to the user behind it.
 
     When it holds back: ports below 1024; start commands, scripts and packages that need root (cron, nginx,
@@ -186,7 +187,8 @@ def _write(build: Build, chain: list[Stage], user: _User, workdir: str, owned: l
     text = ("run " if lower else "RUN ") + " && ".join(commands) + newline
     edits: list[Edit] = []
     place = _user_anchor(final)
-    user_line = ("user " if lower else "USER ") + user.name + newline
+    # By number, so that Kubernetes can see that it is not root (runAsNonRoot); /etc/passwd gives it its name and home.
+    user_line = f"{'user' if lower else 'USER'} {_ID if user.step is None else user.name}{newline}"
     end = dockerfile.text[: steps[-1].instruction.end]
     prefix = "" if end.endswith("\n") else newline
     at = block_start(dockerfile, place.instruction) if place else len(end)
