@@ -49,6 +49,10 @@ def release_of(tag: str | None) -> str | None:
     return " ".join(parsed.releases) or None if parsed is not None else None
 
 
+def _old_name(library: str) -> str:
+    return re.sub(r"t64(?=-|\Z)", "", library)
+
+
 def _agreed(names: Mapping[str, Any], release: str | None) -> Any:
     """Return what *names* gives for every one of the releases, None where they differ or one is missing.
 
@@ -60,7 +64,7 @@ def _agreed(names: Mapping[str, Any], release: str | None) -> Any:
         return None
 
     def old(value: Any) -> Any:
-        return re.sub(r"t64(?=-|\Z)", "", value) if isinstance(value, str) else [old(item) for item in value]
+        return _old_name(value) if isinstance(value, str) else [old(item) for item in value]
 
     return found[0] if all(old(value) == old(found[0]) for value in found) else None
 
@@ -136,7 +140,7 @@ def commands_of_full_images() -> Mapping[str, str]:
 
 def in_full_image(name: str) -> bool:
     """Return whether the full Python images have the library or program *name* of the table, which slim ones lack."""
-    return name in _table()["full_image"]
+    return _old_name(name) in _table()["full_image"]
 
 
 def modules() -> Mapping[str, Sequence[str]]:
@@ -164,3 +168,8 @@ def apt_install(packages: Iterable[str], keyword: str, newline: str) -> str:
         f"{keyword} apt-get update && apt-get install -y --no-install-recommends {' '.join(packages)} "
         f"&& rm -rf /var/lib/apt/lists/*{newline}"
     )
+
+
+def in_slim_image(package: str) -> bool:
+    """Return whether the slim Python images have the Debian *package* as well."""
+    return package in _table()["slim_image"]

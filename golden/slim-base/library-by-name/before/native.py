@@ -1,0 +1,3 @@
+import ctypes.util
+
+lib = ctypes.CDLL(ctypes.util.find_library("xml2"))

@@ -1,0 +1,3 @@
+#!/bin/sh
+gcc -o /tmp/fast fast.c
+exec gunicorn app:app

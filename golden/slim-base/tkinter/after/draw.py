@@ -1,0 +1,3 @@
+import tkinter as tk
+
+tk.Tk()
