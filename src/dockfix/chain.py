@@ -133,7 +133,7 @@ class _Tree:
         if any(self.contents.get(path) != contents.get(path) for path in {*contents, *self.contents} - own):
             self.shared_version += 1
         self.contents = contents
-        self.files = OverlayFiles(self.base, contents) if contents else self.base
+        self.files = OverlayFiles(self.base, contents, self.files) if contents else self.base
         self.version += 1
 
     def changed(self) -> dict[str, str]:

@@ -16,7 +16,7 @@ from dockfix.project.disk import (
     is_dockerfile_name,
     repository_root,
 )
-from dockfix.project.files import MemoryFiles
+from dockfix.project.files import Files, MemoryFiles
 
 
 def write(root: Path, *paths: str) -> None:
@@ -114,3 +114,18 @@ def test_ignored_dockerfiles_are_not_found(tmp_path: Path) -> None:
     (tmp_path / ".gitignore").write_text("build/\n")
     assert git_ignored(tmp_path, ["Dockerfile", "build/Dockerfile"]) == {"build/Dockerfile"}
     assert find_dockerfiles(tmp_path) == [str(tmp_path / "Dockerfile"), str(tmp_path / "a/web.Dockerfile")]
+
+
+def test_changes_that_do_not_matter_give_the_same_files() -> None:
+    base = MemoryFiles({"Dockerfile": "", "compose.yaml": "a"})
+    changes = [{"Dockerfile": "1"}, {"Dockerfile": "2", "compose.yaml": "b"}]
+    changes += [{"Dockerfile": "3", "compose.yaml": "b"}, {"Dockerfile": "3", "compose.yaml": "c"}]
+    files: Files = base
+    stated = []
+    for change in changes:
+        files = OverlayFiles(base, change, files)
+        stated.append(files.stated(str.islower))
+    assert stated[0] is base
+    assert stated[1] is stated[2]
+    assert [one.text("compose.yaml") for one in stated] == ["a", "b", "b", "c"]
+    assert [one.text("Dockerfile") for one in stated] == ["", "", "", ""]

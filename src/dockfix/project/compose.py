@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 
 from dockfix.project.compose_files import included, overlays, services_of
 from dockfix.project.files import Files
-from dockfix.project.invocations import candidates, default_of, inside
+from dockfix.project.invocations import as_stated, candidates, default_of, inside
 from dockfix.records import record
 from dockfix.syntax.compose import Value, read_yaml
 from dockfix.syntax.patterns import pattern
@@ -77,6 +77,7 @@ def runs_for(files: Files, dockerfile_path: str) -> tuple[Service, ...]:
 
 
 def _found(files: Files) -> tuple[tuple[str, Service], ...]:
+    files = as_stated(files)
     known = _FOUND.get(files)
     if known is None:
         known = _FOUND[files] = tuple(_find(files))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Final
 from weakref import WeakKeyDictionary
 
 from dockfix.project.files import Files
-from dockfix.project.invocations import candidates, default_of, inside
+from dockfix.project.invocations import as_stated, candidates, default_of, inside
 from dockfix.syntax.compose import Value, read_yaml
 from dockfix.syntax.patterns import pattern
 
@@ -100,6 +101,7 @@ def _existing(files: Files, path: str, *names: Value) -> Iterator[str]:
 
 def _folders(files: Files) -> Mapping[str, tuple[str, ...]]:
     """Return the compose files of each folder."""
+    files = as_stated(files)
     known = _FOLDERS.get(files)
     if known is None:
         folders: dict[str, list[str]] = {}
@@ -111,7 +113,7 @@ def _folders(files: Files) -> Mapping[str, tuple[str, ...]]:
 
 
 def _completes(above: Mapping[str, Mapping[str, Value]], below: Mapping[str, Mapping[str, Value]]) -> bool:
-    """Whether a service of *above* says nothing of where its image comes from and *below* does, and never the reverse."""
+    """Whether *above* leaves it to *below* where the image of a service comes from, and never the reverse."""
     both = [(_complete(above[name]), _complete(below[name])) for name in above if name in below]
     return (False, True) in both and (True, False) not in both
 
@@ -122,6 +124,7 @@ def _complete(service: Mapping[str, Value]) -> bool:
 
 def _lists(files: Files) -> tuple[tuple[str, ...], ...]:
     """Return the compose files that one command or ``COMPOSE_FILE`` names, in order, for each that names several."""
+    files = as_stated(files)
     known = _LISTS.get(files)
     if known is None:
         known = _LISTS[files] = tuple(_read_lists(files))
@@ -131,14 +134,19 @@ def _lists(files: Files) -> tuple[tuple[str, ...], ...]:
 def _read_lists(files: Files) -> Iterator[tuple[str, ...]]:
     paths = [path for path, kind in candidates(files) if kind in ("make", "script", "workflow")]
     for path in (*paths, *sorted(path for path in files.paths if _TELLS.match(path))):
-        text = files.text(path) or ""
-        if "compose" not in text and "COMPOSE_FILE" not in text:
-            continue
-        lists = [_FILE_OPTION.findall(match[0]) for match in _COMMAND.finditer(_JOINED.sub(" ", text))]
-        lists += [re.split(r"[:;]", match[1]) for match in _COMPOSE_FILE.finditer(text)]
-        for names in lists:
+        for names in _names_in(files.text(path) or ""):
             for folder in dict.fromkeys((posixpath.dirname(path), "")):
                 found = [inside(folder, name) or "" for name in names]
-                if len(found) > 1 and all(one in files.paths for one in found):
+                if all(one in files.paths for one in found):
                     yield tuple(found)
                     break
+
+
+@lru_cache(maxsize=1000)
+def _names_in(text: str) -> tuple[tuple[str, ...], ...]:
+    """Return the compose files that the commands and settings in *text* name, where they name several."""
+    if "compose" not in text and "COMPOSE_FILE" not in text:
+        return ()
+    found = [tuple(_FILE_OPTION.findall(match[0])) for match in _COMMAND.finditer(_JOINED.sub(" ", text))]
+    found += [tuple(re.split(r"[:;]", match[1])) for match in _COMPOSE_FILE.finditer(text)]
+    return tuple(names for names in found if len(names) > 1)

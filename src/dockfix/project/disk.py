@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Final
 
@@ -95,9 +95,24 @@ class DiskFiles:
 class OverlayFiles:
     """Other files with changed or new texts laid over them."""
 
-    def __init__(self, base: Files, texts: Mapping[str, str]) -> None:
+    def __init__(self, base: Files, texts: Mapping[str, str], before: Files | None = None) -> None:
         self._base = base
         self._texts = dict(texts)
+        self._known: OverlayFiles | None = before._known if isinstance(before, OverlayFiles) else None
+        self._stated: Files | None = None
+
+    def stated(self, matters: Callable[[str], object]) -> Files:
+        """Return the files with no other changes than those of paths for which *matters* is true.
+
+        That is the same object as it was for the files *before* these, as long as these changes are the same: what was
+        found out can be kept by it. *matters* is always the same function.
+        """
+        if self._stated is None:
+            texts = {path: text for path, text in self._texts.items() if matters(path)}
+            if texts and (self._known is None or self._known._texts != texts):
+                self._known = OverlayFiles(self._base, texts)
+            self._stated = self._known if texts and self._known else self._base
+        return self._stated
 
     @cached_property
     def paths(self) -> frozenset[str]:

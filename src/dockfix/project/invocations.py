@@ -25,6 +25,9 @@ _CANDIDATE: Final = pattern(
     re.VERBOSE,
 )
 _ENDINGS: Final = (".yml", ".yaml", ".hcl", ".json", "akefile", ".mk", "ustfile", ".sh", ".bash")
+_STATES: Final = pattern(
+    r"(?:.*/)?(?:.*\.(?:ya?ml|hcl|json|sh|bash|mk)|(?:GNU)?[Mm]akefile|[Jj]ustfile|README.*|\.env.*)\Z"
+)
 _MAX_DEPTH: Final = 3
 _MAX_TEXT: Final = 400_000
 _BUILD: Final = pattern(
@@ -74,10 +77,21 @@ _INVOCATIONS: Final[WeakKeyDictionary[Files, tuple[Invocation, ...]]] = WeakKeyD
 
 def invocations(files: Files) -> tuple[Invocation, ...]:
     """Return every build that the repository's own files state and that can be resolved to a Dockerfile in it."""
+    files = as_stated(files)
     known = _INVOCATIONS.get(files)
     if known is None:
         known = _INVOCATIONS[files] = tuple(_find_invocations(files))
     return known
+
+
+def as_stated(files: Files) -> Files:
+    """Return *files* with no other changes than those of files that may say how images are built and run.
+
+    What is found in these is kept by them: the chain changes one Dockerfile after another.
+    """
+    from dockfix.project.disk import OverlayFiles
+
+    return files.stated(_STATES.match) if isinstance(files, OverlayFiles) else files
 
 
 def _find_invocations(files: Files) -> list[Invocation]:
@@ -93,6 +107,7 @@ def _find_invocations(files: Files) -> list[Invocation]:
 
 def candidates(files: Files) -> tuple[tuple[str, str], ...]:
     """Return the files, sorted, that may say how an image is built, each with its kind."""
+    files = as_stated(files)
     known = _CANDIDATES.get(files)
     if known is not None:
         return known

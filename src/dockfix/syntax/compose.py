@@ -45,7 +45,7 @@ class _TooLarge(Exception):
     """More values than any hand-written file has (aliases of aliases)."""
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=256)
 def read_yaml(text: str) -> Document | None:
     """Read the first YAML document of *text* when it is a mapping; None where it cannot be read."""
     if len(text) > MAX_SIZE:
