@@ -124,8 +124,9 @@ def copy_of(step: Step) -> Copy | None:
             continue
         value = expand_word(word, step.env, step.escape)
         sources.append(Source(value, *logical.raw_span(start, end)))
-        if _REMOTE.match(word) or (instruction.keyword == "ADD" and _GIT.search(word) and ":" in word):
-            remote.append(word if value is None else value)
+        named = word if value is None else value
+        if _REMOTE.match(named) or (instruction.keyword == "ADD" and _GIT.search(named) and ":" in named):
+            remote.append(named)
     flag = instruction.flag("from")
     from_ = None
     if flag is not None and flag.value:
