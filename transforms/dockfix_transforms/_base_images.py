@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from dockfix_transforms._knowledge import table
 
@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from dockfix.syntax.image import ImageReference
+
+_MIRRORS: Final = ("mirror.gcr.io", "public.ecr.aws")
 
 
 def runs_what_it_gets(image: ImageReference | None) -> bool:
@@ -41,6 +43,8 @@ def takes_all_arguments(program: str) -> bool:
 
 def _listed(image: ImageReference, names: Iterable[str]) -> bool:
     own = image.repository
-    if image.registry not in (None, "docker.io", "index.docker.io"):
+    if image.registry in _MIRRORS and own.startswith(("library/", "docker/library/")):
+        own = own.rpartition("/")[2]
+    elif image.registry not in (None, "docker.io", "index.docker.io"):
         own = f"{image.registry}/{own}"
     return any(own == name or (name.endswith("/") and own.startswith(name)) for name in names)
