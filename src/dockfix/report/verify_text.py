@@ -46,6 +46,8 @@ def ending(verified: Verified, written: bool | None) -> str:
         text += f": {harmless(verified.error)}"
     elif verified.before is not None and verified.before.built.image is None:
         text = "the image does not build as it is: nothing can be proved"
+    elif verified.outcome.value == "not proved":
+        text += ", since the program does not work as it is; --env and --with-services may help it"
     if written is not None and verified.changes:
         text += "; written" if written else "; nothing was written"
     return text

@@ -18,6 +18,7 @@ from dockfix.verify.progress import Progress
 from dockfix.verify.result import Side
 from dockfix.verify.run import Asking, Observation, observe
 from dockfix.verify.scratch import Scratch
+from dockfix.verify.services import running
 
 _RUNS: Final = 2
 _SHORT_WAIT: Final = 8.0
@@ -123,7 +124,13 @@ class Checker:
             helper=helper,
         )
         request = self._request(image.id, plan)
-        return tuple(observe(self.engine, request, asking, self.progress.step) for _ in range(_RUNS))
+        if not self.limits.with_services or not first.plan.companions:
+            return tuple(observe(self.engine, request, asking, self.progress.step) for _ in range(_RUNS))
+        network = f"dockfix-{self.engine.run}"
+        say = self.progress.step
+        with running(self.engine, first.plan.companions, network, self.limits.memory, self.limits.wait, say):
+            request = request._replace(network=network)
+            return tuple(observe(self.engine, request, asking, say) for _ in range(_RUNS))
 
     def _rebuild(self, name: str, plan: Plan, touched: str | None) -> Built | None:
         """Build again after a change of one source file; the image is removed at once."""

@@ -40,7 +40,7 @@ def _rows(before: Side, after: Side, hidden: Sequence[str], changed: frozenset[s
         return
     yield _size(before.image.size, after.image.size)
     yield _rebuild(before.rebuilt, after.rebuilt)
-    starts = _starts(before.runs, after.runs)
+    starts = _starts(before.runs, after.runs, before.plan.serves)
     yield starts
     if starts.verdict is not Verdict.WORSE:
         yield from _answers(before.runs, after.runs)
@@ -98,20 +98,24 @@ def _rebuild(before: Built | None, after: Built | None) -> Row:
     verdict = Verdict.SAME
     if gained > max(0.5, before.seconds * 0.2):
         verdict = Verdict.BETTER
-    elif -gained > max(5.0, before.seconds * 0.5):
-        verdict = Verdict.WORSE
+    elif -gained > max(5.0, before.seconds * 0.5) and _commands_run(after) > _commands_run(before):
+        verdict = Verdict.WORSE  # seconds alone may be the machine's
     again = tuple(f"not from the cache: {step.text}" for step in after.steps if not step.cached)
     return Row("rebuild", old, new, verdict, again)
 
 
-def _starts(before: Sequence[Observation], after: Sequence[Observation]) -> Row:
+def _commands_run(built: Built) -> int:
+    return sum(1 for step in built.steps if not step.cached and step.text.upper().startswith("RUN "))
+
+
+def _starts(before: Sequence[Observation], after: Sequence[Observation], serves: bool) -> Row:
     old, new = _started(before), _started(after)
     row = Row("starts", old, new, Verdict.SAME)
     evidence = tuple(line for line in after[-1].log[-_EVIDENCE:] if line.strip())
     if after[-1].refused:
         evidence = (after[-1].refused, *evidence)
-    if not all(map(_fine, before)):
-        if all(map(_fine, after)):
+    if not all(_works(one, serves) for one in before):
+        if all(_works(one, serves) for one in after):
             return row._replace(verdict=Verdict.BETTER)
         if new_trouble := _new_trouble(before, after):
             return row._replace(verdict=Verdict.WORSE, details=(f"new: {new_trouble[0]}", *evidence))
@@ -132,6 +136,12 @@ def _starts(before: Sequence[Observation], after: Sequence[Observation]) -> Row:
 
 def _fine(one: Observation) -> bool:
     return one.refused is None and not one.out_of_memory and (one.running or one.code == 0)
+
+
+def _works(one: Observation, serves: bool) -> bool:
+    """Whether the program does its work: a server that waits for a change of the broken source stays up, too."""
+    idle = serves and one.running and not one.ports and one.unseen is None
+    return _fine(one) and not (idle and any(line.startswith("Traceback (most recent call last)") for line in one.log))
 
 
 def _kind(one: Observation) -> str:

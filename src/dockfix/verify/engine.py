@@ -210,6 +210,10 @@ class Engine:
         """Make a network of the run that leads nowhere else."""
         self.tell("network", "create", "--internal", "--label", self.label, name)
 
+    def remove_network(self, name: str) -> None:
+        """Remove a network of this run."""
+        self.ask("network", "rm", name)
+
     def remove_container(self, container: str) -> None:
         """Remove a container and its volumes, whatever it does."""
         self.ask("rm", "--force", "--volumes", container)

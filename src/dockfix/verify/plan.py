@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import posixpath
 import re
-import shlex
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
@@ -17,10 +16,10 @@ from dockfix.project.files import Files
 from dockfix.project.model import Project
 from dockfix.syntax.compose import Value, read_yaml
 from dockfix.syntax.dockerfile import parse
+from dockfix.verify.services import Companion, companions_of, pairs, words
+from dockfix.verify.variables import read_variables, resolve
 
-_VARIABLE: Final = re.compile(r"\$\$|\$\{(\w+)(?:(:?[-?+])([^{}]*))?\}|\$(\w+)")
 _EXAMPLES: Final = (".env.example", ".env.sample", ".env.template", ".env.dist", "env.example", "example.env")
-_ASSIGNMENT: Final = re.compile(r"(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*)")
 _PLAIN_ROUTE: Final = re.compile(r"/[\w./~-]*")
 _MOST_ROUTES: Final = 12
 _SYSTEM: Final = frozenset(
@@ -55,7 +54,10 @@ class Plan(NamedTuple):
     """What COPY names; it is copied even where git ignores it."""
     stated: frozenset[str]
     """The variables that ENV sets in the final stage."""
-    service: Service | None
+    companions: tuple[Companion, ...]
+    """The services that compose declares beside it."""
+    not_run: tuple[str, ...]
+    """The services that are built, too, and are not run beside it."""
     doubt: str | None
     """Why the context is not certain."""
 
@@ -79,7 +81,12 @@ def make_plan(files: Files, dockerfile: str, given: Mapping[str, str], target: s
     states_command = any(
         step.keyword in ("CMD", "ENTRYPOINT") for stage in _ancestry(build, target) for step in stage.steps
     )
-    entrypoint, command = _command(service, variables) if service and not states_command else (None, ())
+    entrypoint: tuple[str, ...] | None = None
+    command: tuple[str, ...] = ()
+    if service and not states_command:
+        entrypoint = None if service.entrypoint is None else words(service.entrypoint, variables)
+        command = words(service.command, variables)
+    companions, missing = companions_of(files, service, variables) if service else ((), ())
     ports = _ports(build, service, applications)
     return Plan(
         dockerfile=dockerfile,
@@ -97,7 +104,8 @@ def make_plan(files: Files, dockerfile: str, given: Mapping[str, str], target: s
         copies=_copies(build),
         needed=tuple(context.repository_path(path) for path in _named(build)),
         stated=_stated(build, target),
-        service=service,
+        companions=companions,
+        not_run=missing,
         doubt=context.ambiguous,
     )
 
@@ -187,21 +195,6 @@ def _routes(applications: tuple[Application, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))[:_MOST_ROUTES]
 
 
-def _command(service: Service, variables: Mapping[str, str]) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:
-    """Return entry point and command of a compose service, as compose reads them."""
-
-    def words(value: str | tuple[str, ...] | None) -> tuple[str, ...]:
-        if isinstance(value, tuple):
-            return tuple(resolve(word, variables) for word in value)
-        try:
-            return tuple(shlex.split(resolve(value or "", variables)))
-        except ValueError:
-            return ()
-
-    entrypoint = words(service.entrypoint) if service.entrypoint is not None else None
-    return entrypoint, words(service.command)
-
-
 def _raw(files: Files, service: Service) -> Mapping[str, Value]:
     document = read_yaml(files.text(service.path) or "")
     services = document.data.get("services") if document else None
@@ -215,13 +208,9 @@ def _arguments(
     """Return the build arguments that compose states."""
     stated = _raw(files, service).get("build") if service else None
     arguments = stated.get("args") if isinstance(stated, Mapping) else None
-    pairs: list[tuple[str, str | None]] = []
-    if isinstance(arguments, Mapping):
-        pairs = [(name, value if isinstance(value, str) else None) for name, value in arguments.items()]
-    elif isinstance(arguments, tuple):
-        texts = [item for item in arguments if isinstance(item, str)]
-        pairs = [(text.partition("=")[0], text.partition("=")[2] if "=" in text else None) for text in texts]
-    return tuple((name, variables.get(name) if value is None else resolve(value, variables)) for name, value in pairs)
+    return tuple(
+        (name, variables.get(name) if value is None else resolve(value, variables)) for name, value in pairs(arguments)
+    )
 
 
 def _environment(files: Files, service: Service | None, variables: Mapping[str, str]) -> dict[str, str]:
@@ -249,35 +238,3 @@ def _variables(files: Files, service: Service | None) -> dict[str, str]:
     for name in (*_EXAMPLES, ".env"):
         found.update(read_variables(files.text(posixpath.join(folder, name)) or ""))
     return found
-
-
-def read_variables(text: str) -> dict[str, str]:
-    """Read an env file: ``NAME=value`` lines, with quotes and comments as compose takes them."""
-    found: dict[str, str] = {}
-    for line in text.splitlines():
-        match = _ASSIGNMENT.fullmatch(line.strip())
-        if not match:
-            continue
-        value = match[2].strip()
-        if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
-            value = value[1:-1]
-        else:
-            value = re.split(r"\s#", value)[0].rstrip()
-        found[match[1]] = value
-    return found
-
-
-def resolve(text: str, variables: Mapping[str, str]) -> str:
-    """Return *text* with compose's variables replaced; one that has no value becomes empty, as in compose."""
-
-    def value(match: re.Match[str]) -> str:
-        if match[0] == "$$":
-            return "$"
-        known = variables.get(match[1] or match[4])
-        if match[2] in ("-", ":-", "?", ":?"):
-            return known if known else (match[3] if "-" in match[2] else "")
-        if match[2] in ("+", ":+"):
-            return match[3] if known else ""
-        return known or ""
-
-    return _VARIABLE.sub(value, text)

@@ -152,6 +152,8 @@ class _Verification:
         if mend and trial.outcome is Outcome.WORSE and before.built.image is not None:
             trial, left_out = self._mend(checker, before, trial)
         notes = [*scratch.notes, *([f"the build context is not certain: {plan.doubt}"] if plan.doubt else [])]
+        if self.limits.with_services and plan.not_run:
+            notes.append(f"services that are built, too, were not run beside it: {', '.join(plan.not_run)}")
         changes = tuple(Change(path, trial.result.before[path], text) for path, text in trial.result.after.items())
         return Verified(
             self.repository,
