@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from typing import Final, Literal
 
 from dockfix.project.files import Files
@@ -84,7 +85,11 @@ class Application:
     """Django: DJANGO_SETTINGS_MODULE of manage.py."""
 
 
-_MENTION: Final = pattern(r"\b(?:flask|fastapi|starlette|quart|Flask|FastAPI|create_app|make_app|build_app)\b")
+_MENTION: Final = pattern(
+    r"\b(?:flask|fastapi|starlette|quart|Flask|FastAPI|create_app|make_app|build_app)\b"
+    r"|^\s*from[ \t].+[ \t]import[ \t].*\b(?:app|application|server)\b",
+    re.MULTILINE,
+)
 _ELSEWHERE: Final = pattern(
     r"(?:^|/)(?:tests?|testing|examples?|docs?|migrations|alembic|site-packages|node_modules|\.?venv|env|build|dist)/"
     r"|(?:^|/)(?:tests?|test_[^/]*|[^/]*_test|conftest)\.py\Z"
@@ -117,7 +122,7 @@ def find_applications(files: Files, root: str) -> tuple[Application, ...]:
             continue
         state += state_of(path, tree)
         if _MENTION.search(text):
-            found += Module(path, tree, known).applications()
+            found += Module(path, tree, known, lambda path: files.text(prefix + path)).applications()
     apps = [replace(item, state=tuple(state)) for item in found]
     return tuple(sorted(apps, key=_likeliness))
 

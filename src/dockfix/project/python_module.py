@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from dockfix.project.application import Application, Framework, Route, Run, State
@@ -51,10 +51,13 @@ def _import_name(path: str, known: set[str]) -> tuple[str, str]:
 class Module:
     """One module: the names that it binds, the applications that it makes, and how it starts them."""
 
-    def __init__(self, path: str, tree: ast.Module, known: set[str]) -> None:
+    def __init__(
+        self, path: str, tree: ast.Module, known: set[str], text_of: Callable[[str], str | None] = lambda path: None
+    ) -> None:
         self.path = path
         self.tree = tree
         self.known = known
+        self.text_of = text_of
         self.values: dict[str, ast.expr] = {}
         self.imports: dict[str, str] = {}
         self.factories: dict[str, tuple[Framework, bool]] = {}
@@ -127,6 +130,29 @@ class Module:
             return "fastapi" if "fastapi" in text or "uvicorn" in text else "flask"
         return None
 
+    def imported(self, origin: str) -> Framework | None:
+        """Return the framework of an object that a module of the same program made, None where that is not seen."""
+        module, _, name = origin.rpartition(".")
+        place = module.replace(".", "/")
+        for folder in dict.fromkeys((posixpath.dirname(self.path), _import_name(self.path, self.known)[0])):
+            for ending in (".py", "/__init__.py"):
+                path = posixpath.join(folder, place + ending) if place else ""
+                if path not in self.known or path == self.path:
+                    continue
+                text = self.text_of(path) or ""
+                made = re.search(rf"^{re.escape(name)}[ \t]*(?::[^=\n]+)?=[ \t]*(?:\w+\.)*(\w+)\(", text, re.MULTILINE)
+                if made is None:
+                    return None
+                if made[1] in _FRAMEWORKS:
+                    return _FRAMEWORKS[made[1]]
+                tree = parse_module(text)
+                return Module(path, tree, self.known, self.text_of).made_kind(name) if tree is not None else None
+        return None
+
+    def made_kind(self, name: str) -> Framework | None:
+        """Return the framework of the application that this module makes under *name*."""
+        return self.made[name][0] if name in self.made else None
+
     def applications(self) -> Iterator[Application]:
         """Yield the application objects of the module; its factories where it makes none."""
         root, module = _import_name(self.path, self.known)
@@ -134,10 +160,10 @@ class Module:
         socketio = any("socketio" in origin.lower() for origin in self.imports.values())
         made = dict(self.made)
         runs = self.runs()
-        for name, run in runs.items():  # an object that another module made, started here
-            origin = self.imports.get(name, "")
-            if name not in made and origin and run.callee.endswith(".run") and run.callee != "uvicorn.run":
-                made[name] = ("flask", run.line, None)
+        for name in {"app", "application", "server", *runs} & self.imports.keys() - made.keys():
+            framework = self.imported(self.imports[name])
+            if framework is not None:  # an object that another module made, which may be started here
+                made[name] = (framework, runs[name].line if name in runs else 1, None)
         for name, (framework, line, conditional) in made.items():
             own = runs.get(name) or (next(iter(runs.values())) if len(made) == 1 and runs else None)
             yield Application(
