@@ -16,7 +16,7 @@ from dockfix.build.keyvalue import pairs_of
 from dockfix.build.manifests import origin_of, toml_of
 from dockfix.build.model import Build, Stage, Step
 from dockfix.project.context import Context
-from dockfix.records import record
+from dockfix.records import record, replace
 from dockfix.syntax.patterns import pattern
 from dockfix.syntax.shell import Command
 from dockfix_transforms._obstacle import Obstacle
@@ -60,6 +60,8 @@ def environment_folder(
     match install.manager:
         case "npm" | "yarn" | "pnpm":
             return None if install.options & {"-g", "--global"} else join(install.workdir, "node_modules")
+        case "composer":
+            return join(install.workdir, "vendor")
         case "uv-sync":
             return normpath(join(install.workdir, env.get("UV_PROJECT_ENVIRONMENT") or ".venv"))
         case "pdm":
@@ -174,8 +176,11 @@ def _place(
         if "--system" in install.options or (step.env.get("UV_SYSTEM_PYTHON") or "").lower() not in _FALSE:
             return Environment(ACTIVE, False)
         return Environment(made or join(install.workdir, ".venv"), True)
-    if first in ("poetry", "pipenv", "uv") and manager == "pip":
-        raise Obstacle(f"{first} run pip: which environment it installs into is not known", line)
+    if manager == "pip" and first == "uv":
+        raise Obstacle("uv run pip: which environment it installs into is not known", line)
+    if manager == "pip" and first in ("poetry", "pipenv"):  # poetry run pip install: into poetry's environment
+        install = replace(install, manager=first, options=frozenset())
+        manager = first
     if manager == "pipenv" and (step.env.get("PIPENV_IGNORE_VIRTUALENVS") or "") not in _FALSE:
         raise Obstacle("PIPENV_IGNORE_VIRTUALENVS keeps pipenv out of the builder's environment", line)
     folder = environment_folder(install, step.env, texts, origin, context)

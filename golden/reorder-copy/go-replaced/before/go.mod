@@ -1,0 +1,5 @@
+module example.org/shop
+
+go 1.24
+
+replace example.org/common => ./common
