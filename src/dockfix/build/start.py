@@ -13,7 +13,7 @@ from typing import Final
 from dockfix.build.lineage import image_path, start_steps
 from dockfix.build.model import Build, Step
 from dockfix.build.scripts import argv_of
-from dockfix.records import record
+from dockfix.records import record, replace
 from dockfix.syntax.dockerfile import Logical
 from dockfix.syntax.edit import Edit
 from dockfix.syntax.patterns import pattern
@@ -24,6 +24,20 @@ _WRAPPERS: Final = frozenset({"exec", "tini", "dumb-init", "env", "nohup"})
 _RUNNERS: Final = frozenset({"poetry", "pipenv", "uv", "pdm"})
 _ALL_ARGUMENTS: Final = frozenset({'"$@"', "$@", '"${@}"', "$*", "${@}"})
 _PLAIN_WORD: Final = pattern(r"[\w@%+=:,./${}-]+\Z")
+
+
+@record
+class Shell:
+    """Shell text on the way to the command. ``passes`` tells that it ends in ``exec "$@"``.
+
+    The offsets of ``script`` lead into the file ``path``, or into ``within``, the string of the JSON form of ``step``.
+    """
+
+    path: str
+    step: Step
+    script: Script
+    within: str | None = None
+    passes: bool = False
 
 
 @record
@@ -52,6 +66,8 @@ class Start:
     """Whether it is, or may become, a JSON array: a plain command that is the whole of the instruction."""
     replaceable: bool = False
     """Whether the shell has nothing left to do when it starts: ``exec`` may take its place."""
+    shells: tuple[Shell, ...] = ()
+    """The shell texts that run on the way, the one that holds the command last."""
 
     @property
     def prefix(self) -> int:
@@ -104,7 +120,7 @@ def start_of(build: Build) -> Start | Unclear | None:
         return _of_step(build, cmd, ()) if cmd is not None else None
     found = _script_file(build, entry, given, passes=cmd is not None)
     if isinstance(found, _Passes):
-        return _of_step(build, cmd, found.before) if cmd is not None else None
+        return _of_step(build, cmd, found.before, found.shells) if cmd is not None else None
     if found is not None:
         return found
     if cmd is None:
@@ -150,34 +166,41 @@ class _Passes:
     """A script that ends in ``exec "$@"``: it runs what it is given."""
 
     before: tuple[str, ...]
+    shells: tuple[Shell, ...]
 
 
-def _of_step(build: Build, step: Step, before: tuple[str, ...]) -> Start | Unclear | None:
+def _of_step(
+    build: Build, step: Step, before: tuple[str, ...], shells: tuple[Shell, ...] = ()
+) -> Start | Unclear | None:
     """Return what one instruction starts, of which nothing stands elsewhere."""
     instruction = step.instruction
     words = argv_of(step)
     workdir = build.final.workdir or "/"
     if words is not None:
         found = _script_file(build, step, words, passes=False)
+        if isinstance(found, Start) and shells:
+            return replace(found, shells=(*shells, *found.shells))
         if isinstance(found, (Start, Unclear)):
             return found
         if len(words) == 3 and posixpath.basename(words[0]) in _SHELLS and words[1] in ("-c", "-ec", "-lc", "-xc"):
-            return _inline(build, step, words[2], before)
+            return _inline(build, step, words[2], before, shells)
         span = instruction.arguments.raw_span(0, len(instruction.arguments.text))
-        return Start(build.path, step.line, step, words, False, workdir, span, before)
+        return Start(build.path, step.line, step, words, False, workdir, span, before, shells=shells)
     if step.script is None:
         return Unclear("the start command is shell that is not plain", instruction.value, step.line, build.path)
-    found = _last(step.script, build.path, step, workdir, before)
+    found = _last(step.script, build.path, step, workdir, before, shells)
     return found if isinstance(found, (Start, Unclear)) else None
 
 
-def _inline(build: Build, step: Step, text: str, before: tuple[str, ...]) -> Start | Unclear | None:
+def _inline(
+    build: Build, step: Step, text: str, before: tuple[str, ...], shells: tuple[Shell, ...]
+) -> Start | Unclear | None:
     script = _read(text)
     if script is None:
         return Unclear("the start command is shell that is not plain", text, step.line, build.path)
     if step.instruction.json_form is None:  # sh -c "..." in shell form: two shells, one inside of the other
         return Unclear("the start command is a shell inside of a shell", text, step.line, build.path)
-    found = _last(script, build.path, step, build.final.workdir or "/", before, within=text)
+    found = _last(script, build.path, step, build.final.workdir or "/", before, shells, within=text)
     return found if isinstance(found, (Start, Unclear)) else None
 
 
@@ -225,6 +248,7 @@ def _last(
     step: Step,
     workdir: str,
     before: tuple[str, ...],
+    shells: tuple[Shell, ...] = (),
     *,
     within: str | None = None,
     in_file: bool = False,
@@ -236,13 +260,14 @@ def _last(
         return None
     last = commands[-1]
     source = script.source
+    shell = Shell(path, step, script, within, passes)
     start, end = (0, 0) if not last.words else (last.words[0].start, last.words[-1].end)
     line = source.text.count("\n", 0, last.start) + 1 if in_file else step.line
     words = tuple(word.raw if word.value is None else word.value for word in last.words)
     plain = words[wrapped(words) :]
     if len(plain) == 1 and plain[0] in _ALL_ARGUMENTS and not last.depth:
         texts = tuple(source.text[command.start : command.end] for command in commands[:-1])
-        return _Passes(texts) if passes else None
+        return _Passes(texts, (shell,)) if passes else None
     reason = _unclear(commands, last)
     if reason:
         return Unclear(reason, source.text, line, path)
@@ -255,7 +280,18 @@ def _last(
     replaceable = replaceable and last.after in ("", "\n", ";") and words[0] != "exec"
     texts = (*before, *texts)
     return Start(
-        path, line, step, words, True, folder, span, texts, within=within, exec_form=False, replaceable=replaceable
+        path,
+        line,
+        step,
+        words,
+        True,
+        folder,
+        span,
+        texts,
+        within=within,
+        exec_form=False,
+        replaceable=replaceable,
+        shells=(*shells, replace(shell, passes=False)),
     )
 
 
