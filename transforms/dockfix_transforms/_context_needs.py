@@ -163,3 +163,12 @@ def code_of(build: Build) -> Code:
 
 def _clean(path: str) -> str:
     return posixpath.normpath("/" + path).strip("/")
+
+
+def commands_of(build: Build) -> str:
+    """Return the text of the instructions that run something or set what runs."""
+    text = build.dockerfile.text
+    kinds = ("RUN", "CMD", "ENTRYPOINT", "HEALTHCHECK", "ENV", "SHELL")
+    return "\n".join(
+        text[step.instruction.start : step.instruction.end] for step in build.steps if step.keyword in kinds
+    )

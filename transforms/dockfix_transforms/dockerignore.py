@@ -8,15 +8,14 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from dockfix.build.model import Build
-from dockfix.project.compose import Service
 from dockfix.project.context import Context
 from dockfix.records import record
-from dockfix.syntax.compose import read_yaml
 from dockfix.syntax.dockerignore import IgnoreFile, compile_pattern
-from dockfix.syntax.edit import Edit, insert
 from dockfix.syntax.patterns import pattern
 from dockfix.transform import Fix, Phase, Safety, Skip, transform
-from dockfix_transforms._context_needs import TEMPLATES, Code, Needs, code_of, named_by, needs_of
+from dockfix_transforms._context_needs import TEMPLATES, Code, code_of, commands_of, named_by, needs_of
+from dockfix_transforms._dotenv import hide_secrets
+from dockfix_transforms._ignore_lines import added, listed
 
 _VERSION_FROM_GIT: Final = pattern(
     r"setuptools[-_]scm|versioneer|hatch-vcs|\bpbr\b|dynamic-versioning|dunamai|git-versioning|GitPython|pdm-backend.*scm|git-commit-id|git-properties",
@@ -30,11 +29,9 @@ _MANIFEST: Final = pattern(
 )
 _MAKES_VENV: Final = pattern(r"-m\s+venv|virtualenv|\b(?:uv|poetry|pipenv|pdm)\b")
 _NODE_INSTALL: Final = pattern(r"\b(?:npm|yarn|pnpm|bun)\b")
-_NODE_BUILD: Final = pattern(r"\b(?:npm|yarn|pnpm|bun)\b[^\n;&|]*\bbuild\b")
 _COMPOSE: Final = pattern(r"(?:docker-)?compose(?:[.-][^/]*)?\.ya?ml\Z")
 _ENVIRONMENTS: Final = (".venv", "venv", "env")
 _CACHES: Final = ("node_modules", "__pycache__", "*.py[cod]", ".pytest_cache", ".mypy_cache", ".ruff_cache")
-_HEADINGS: Final = ("Version control", "Python", "Node", "Editors and system files", "Docker", "Secrets")
 
 
 @record
@@ -120,10 +117,10 @@ def dockerignore(build: Build) -> Iterator[Fix | Skip]:
         lines.append((entry.group, entry.pattern))
         lines += ((entry.group, f"!{path}") for path in exceptions)
     if lines:
-        title = f"Keep {_listed([text for _, text in lines])} out of the build context"
-        yield Fix(title, {context.ignore_path: [_added(present, lines)]}, step.line)
+        title = f"keep {listed([text for _, text in lines])} out of the build context"
+        yield Fix(title, {context.ignore_path: [added(present, lines)]}, step.line)
     if secrets:
-        yield from _hide_secrets(build, context, needs, code, secrets, step.line)
+        yield from hide_secrets(build, [entry.pattern for entry in secrets], needs, code, step.line)
 
 
 def _from_context(copy: object) -> bool:
@@ -170,7 +167,7 @@ def _entries(build: Build, context: Context) -> Iterator[_Entry]:
         yield _Entry("Python", ".coverage", (".coverage",))
         yield _Entry("Python", "htmlcov", ("htmlcov/index.html",))
     manifests = [path for path in paths if path == "package.json" or path.endswith("/package.json")]
-    if manifests and _NODE_INSTALL.search(_commands(build)):
+    if manifests and _NODE_INSTALL.search(commands_of(build)):
         nested = any("/" in path for path in manifests)
         witnesses = tuple(posixpath.join(posixpath.dirname(path), "node_modules/x") for path in manifests)
         yield _Entry("Node", "**/node_modules" if nested else "node_modules", witnesses)
@@ -180,7 +177,7 @@ def _entries(build: Build, context: Context) -> Iterator[_Entry]:
     yield _Entry(editors, "**/.DS_Store", (".DS_Store", "folder/.DS_Store"))
     own = build.path[len(context.root) + 1 :] if context.root else build.path
     dockerfiles = [name for name in top if name.startswith("Dockerfile")]
-    if "/" in own or not own.startswith("Dockerfile"):
+    if "/" not in own and not own.startswith("Dockerfile"):
         yield _Entry("Docker", own, (own,))
     if dockerfiles and all(name in paths and re.match(r"Dockerfile(?:[.-]|\Z)", name) for name in dockerfiles):
         yield _Entry("Docker", "Dockerfile*", tuple(sorted(dockerfiles)))
@@ -217,18 +214,10 @@ def _absent(entry: _Entry, present: IgnoreFile) -> bool:
     return None in deciding
 
 
-def _commands(build: Build) -> str:
-    text = build.dockerfile.text
-    kinds = ("RUN", "CMD", "ENTRYPOINT", "HEALTHCHECK", "ENV", "SHELL")
-    return "\n".join(
-        text[step.instruction.start : step.instruction.end] for step in build.steps if step.keyword in kinds
-    )
-
-
 def _needed(entry: _Entry, build: Build, context: Context, code: Code) -> str | None:
     """Return why the build or the program needs what the line hides, None where nothing shows that."""
     name = entry.pattern.removeprefix("**/")
-    commands = _commands(build)
+    commands = commands_of(build)
     if name == ".git":
         if code.uses_git:
             return f"{code.uses_git} asks git"
@@ -254,109 +243,3 @@ def _needed(entry: _Entry, build: Build, context: Context, code: Code) -> str | 
     expression = compile_pattern(entry.pattern)
     place = next((where for literal, where in code.literals.items() if expression.match(literal)), None)
     return f"{place} names it" if place else None
-
-
-def _hide_secrets(
-    build: Build, context: Context, needs: Needs, code: Code, secrets: list[_Entry], line: int
-) -> Iterator[Fix | Skip]:
-    """Keep .env out of the image; where the code loads it, let compose pass it."""
-    files = [path for path in context.paths if posixpath.basename(path).startswith(".env")]
-    files = [path for path in files if posixpath.basename(path) not in TEMPLATES and ".env" in path.split("/")[-1][:5]]
-    commands = _commands(build)
-    reason = None
-    for entry in secrets:
-        exceptions, place = named_by(needs, build, compile_pattern(entry.pattern))
-        if place or exceptions:
-            reason = f"{place or 'a COPY'} copies it"
-    shells = (path for path in context.paths if path.endswith(".sh"))
-    mention = re.compile(r"(?<![\w.-])\.env(?![\w-])")
-    if code.opens_env:
-        reason = reason or f"{code.opens_env} opens the file itself"
-    elif mention.search(commands):
-        reason = reason or "a command of the Dockerfile names it"
-    elif _NODE_BUILD.search(commands):
-        reason = reason or "the front-end build may read it"
-    elif code.too_much:
-        reason = reason or "there is more code than is searched for it"
-    else:
-        script = next((path for path in shells if mention.search(context.text(path) or "")), None)
-        reason = reason or (f"{script} names it" if script else None)
-    edits: dict[str, list[Edit]] = {}
-    notes = ["The image no longer holds .env: give its values when the container starts (--env-file or env_file)."]
-    hidden = context.ignored(".env")
-    if reason is None and code.loads_env and not hidden:
-        services = [service for service in build.project.services if service.context == context.root]
-        if not services and files:
-            reason = f"{code.loads_env} loads it, and no compose service would pass it to the container"
-        elif any("/" in path for path in files):
-            reason = f"{code.loads_env} loads one that is not at the root of the build context"
-        for path in dict.fromkeys(service.path for service in services):
-            mine = [service for service in services if service.path == path and not service.env_files]
-            changed = _env_files(build, context, path, mine)
-            if changed is None:
-                reason = reason or f"env_file cannot be added to {path} as it is written"
-            elif changed:
-                edits[path] = changed
-    if reason is not None:
-        yield Skip(f".env stays in the build context: {reason}", line)
-        return
-    lines = [(entry.group, entry.pattern) for entry in secrets]
-    prefix = "**/" if secrets[0].pattern.startswith("**/") else ""
-    kept = [name for name in TEMPLATES if name == ".env.example" or name in context.paths]
-    lines += [("Secrets", f"!{prefix}{name}") for name in kept if any(".env.*" in text for _, text in lines)]
-    edits[context.ignore_path] = [_added(context.ignore_file, lines)]
-    yield Fix("Keep .env out of the image", edits, line, Safety.REVIEW, tuple(notes))
-
-
-def _env_files(build: Build, context: Context, path: str, services: list[Service]) -> list[Edit] | None:
-    """Return the edits that give the services their ``env_file``; None where the file's shape does not allow it."""
-    files = build.project.files
-    text = files.text(path) or ""
-    document = read_yaml(text)
-    if document is None or "\t" in text:
-        return None
-    target = context.repository_path(".env")
-    name = posixpath.relpath(target, posixpath.dirname(path) or ".")
-    newline = "\r\n" if "\r\n" in text else "\n"
-    edits = []
-    for service in services:
-        entry = document.positions.get(("services", service.name, "build"))
-        if entry is None or entry.flow:
-            return None
-        indent = " " * entry.column
-        added = f"{indent}env_file: {name}{newline}"
-        if target not in files.paths:  # not in the repository: compose must start without it
-            added = f"{indent}env_file:{newline}{indent}  - path: {name}{newline}{indent}    required: false{newline}"
-        start = text.rfind("\n", 0, entry.key_start) + 1
-        if text[start : entry.key_start].strip():
-            return None
-        lines = text[entry.start : entry.end].split("\n")  # a block ends where the next key begins
-        while len(lines) > 1 and lines[-1].lstrip()[:1] in ("", "#"):
-            lines.pop()
-        stop = text.find("\n", entry.start + len("\n".join(lines)))
-        edits.append(insert(stop + 1, added) if stop >= 0 else insert(len(text), newline + added.removesuffix(newline)))
-    return edits
-
-
-def _added(present: IgnoreFile, lines: list[tuple[str, str]]) -> Edit:
-    """Return the edit that adds *lines*: in groups with a heading where the file is new, plainly otherwise."""
-    newline = present.newline
-    parts: list[str] = []
-    grouped = any(line.text[2:] in _HEADINGS for line in present.lines if line.text.startswith("# "))
-    if present.patterns and not grouped:
-        parts = [text + newline for _, text in lines]
-    else:
-        group = ""
-        for heading, text in lines:
-            if heading != group:
-                gap = newline if parts or present.text.strip() else ""
-                parts.append(f"{gap}# {heading}{newline}")
-                group = heading
-            parts.append(text + newline)
-    lead = newline if present.text and not present.text.endswith("\n") else ""
-    return insert(len(present.text), lead + "".join(parts))
-
-
-def _listed(patterns: list[str]) -> str:
-    shown = [pattern for pattern in patterns if not pattern.startswith("!")]
-    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:3])}{' ...' if len(shown) > 3 else ''}"
