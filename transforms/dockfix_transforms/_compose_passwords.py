@@ -21,7 +21,7 @@ _PASSWORD: Final = pattern(r"PASS|PWD", re.I)
 _NO_HOST: Final = pattern(r"USER|PASS|NAME|_DB\Z", re.I)
 _NO_SECRET: Final = pattern(r"USER|NAME|_DB\Z|DATABASE", re.I)
 _OF_A_SERVER: Final = pattern(
-    r"DB|DATABASE|SQL|PG|POSTGRE|MARIA|MONGO|REDIS|RABBIT|AMQP|BROKER|CACHE|SEARCH|ELASTIC", re.I
+    r"DB|DATABASE|SQL|PG(?!ADMIN)|POSTGRE|MARIA|MONGO|REDIS|RABBIT|AMQP|BROKER|CACHE|SEARCH|ELASTIC", re.I
 )
 
 
@@ -195,8 +195,10 @@ def named_otherwise(file: ComposeFile, secret: Secret) -> bool:
     if secret.giver is None:
         return False
     service = file.services[secret.giver]
-    if secret.value in {secret.giver, *(text for key, text in environment(service).items() if _NO_SECRET.search(key))}:
-        return False  # the name of the user or of the database
+    image = re.sub(r":[^/]*\Z|@.*", "", words(service.get("image"))).rpartition("/")[2]
+    names = {text for key, text in environment(service).items() if _NO_SECRET.search(key)}
+    if secret.value in {secret.giver, image, *names}:
+        return False  # the name of the program, of the user or of the database
     taken = {(place.path, place.start) for place in secret.places}
     word = re.compile(rf"(?<![\w-]){re.escape(secret.value)}(?![\w-])")
     return any(

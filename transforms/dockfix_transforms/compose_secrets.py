@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
 from dockfix.build.model import Build
@@ -17,6 +17,7 @@ from dockfix.transform import Fix, Phase, Safety, Skip, transform
 from dockfix_transforms._compose_files import ComposeFile, compose_file, compose_files, environment, swarm
 
 if TYPE_CHECKING:
+    from dockfix.syntax.compose import Value
     from dockfix_transforms._compose_passwords import Secret
 
 _MENTION: Final = pattern(r"(?i)pass|pwd|secret|token|key|cred|://[^\s/]*@")
@@ -28,6 +29,7 @@ _TEMPLATES: Final = (".env.example", ".env.sample", ".env.template", ".env.dist"
 _SEARCHED: Final = pattern(
     r"\.(?:py|js|ts|json|ini|cfg|toml|conf|properties|ya?ml|sh|env|rb|php|go|java)\Z|(?:^|/)\.env[^/]*\Z"
 )
+_OTHER_IN_ENV: Final = pattern(r"[\s$\\\"'`]")
 _MOST_FILES: Final = 400
 
 
@@ -136,8 +138,8 @@ def _obstacle(build: Build, file: ComposeFile, secret: Secret) -> str | None:
 
     if any(place.secret != secret.value for place in secret.places):
         return "a URL has it percent-encoded"
-    if "$" in secret.value:
-        return "it holds a dollar sign, which .env reads in another way"
+    if _OTHER_IN_ENV.search(secret.value):
+        return "it has a dollar sign, quotes or spaces, which .env reads in another way"
     if named_otherwise(file, secret):
         return "its command line names it in a way that is not known"
     if any(replace_scalar(file.text, place.path, "${X:?}") is None for place in secret.places):
@@ -165,6 +167,11 @@ def _obstacle(build: Build, file: ComposeFile, secret: Secret) -> str | None:
             path = posixpath.normpath(posixpath.join(folder, item)) if isinstance(item, str) else ""
             if expression.search(files.text(path) or ""):
                 return f"{path} holds it as well"
+    for mount in _mounts(file.services[secret.giver]):
+        source = posixpath.normpath(posixpath.join(folder, mount))
+        for path in ({source} & files.paths) or files.below(source):
+            if secret.value in (text := files.text(path) or "") and expression.search(text):
+                return f"{path}, which {secret.giver} reads, holds it as well"
     if secret.clients:
         return None
     code = [path for path in sorted(files.paths) if _SEARCHED.search(path) and "compose" not in path]
@@ -172,6 +179,15 @@ def _obstacle(build: Build, file: ComposeFile, secret: Secret) -> str | None:
         if secret.value in (text := files.text(path) or "") and expression.search(text):
             return f"{path} holds it as well"
     return None
+
+
+def _mounts(service: Mapping[str, Value]) -> Iterator[str]:
+    """Yield the files and folders of the repository that a service gets."""
+    volumes = service.get("volumes")
+    for item in volumes if isinstance(volumes, tuple) else ():
+        source = item.get("source") if isinstance(item, Mapping) else item
+        if isinstance(source, str) and source.startswith("./"):
+            yield source.partition(":")[0]
 
 
 def _text(build: Build, folder: str, name: str) -> str:
@@ -204,6 +220,14 @@ def _fix(build: Build, file: ComposeFile, edits: list[Edit], taken: list[Secret]
     ]
     if any(place.host for secret in taken for place in secret.places):
         notes.append("A password that is part of a URL has to be percent-encoded, or of letters and digits alone.")
+    values: dict[str, list[str]] = {}
+    for secret in taken:
+        values.setdefault(secret.value, []).append(secret.name)
+    notes += [
+        f"{_listed(same)} had one value: give them one again where they are the same password."
+        for same in values.values()
+        if len(same) > 1
+    ]
     if not re.search(
         r"^/?(?:\*\*/)?\.env\s*$", _text(build, "", ".gitignore") + _text(build, folder, ".gitignore"), re.M
     ):

@@ -1,0 +1,1 @@
+CREATE USER reader WITH PASSWORD 'hunter2';
