@@ -24,7 +24,11 @@ ROUNDS: Final = 10
 
 @record
 class Done:
-    """A fix, and the transform and Dockerfile that it comes from. ``line`` is the line before any change."""
+    """A fix, and the transform that it comes from.
+
+    ``path`` is the Dockerfile, or the file that it edits where it leaves the Dockerfile as it is; ``line`` is the line
+    before any change, 0 for a file that is new.
+    """
 
     transform: str
     path: str
@@ -38,6 +42,8 @@ class Done:
     """As in ``Fix``."""
     variables: tuple[tuple[str, str], ...] = ()
     """As in ``Fix``; sorted pairs."""
+    dockerfile: str = ""
+    """The Dockerfile that the transform looked at."""
 
 
 @record
@@ -273,7 +279,7 @@ class _Run:
                     case Fix():
                         safety = item.safety or transform.safety
                         if safety is Safety.SUGGESTION or (self.settings.safe_only and safety is not Safety.SAFE):
-                            held.append(self._done(transform, item))
+                            held.append(self._done(transform, item, tree.files))
                         else:
                             fixes.append(item)
                     case Skip():
@@ -303,7 +309,7 @@ class _Run:
         changed = {path: text for path, text in outcome.items() if text != tree.files.text(path)}
         if not changed:
             return False
-        self.fixes += [self._done(transform, fix) for fix in accepted]
+        self.fixes += [self._done(transform, fix, tree.files) for fix in accepted]
         if self.path in changed:
             before = tree.files.text(self.path) or ""
             edits = [edit for fix in accepted for edit in fix.edits.get(self.path, ())]
@@ -314,17 +320,24 @@ class _Run:
     def _original(self, line: int) -> int:
         return self.origin[min(line, len(self.origin)) - 1] if line > 0 and self.origin else 0
 
-    def _done(self, transform: Transform, fix: Fix) -> Done:
+    def _done(self, transform: Transform, fix: Fix, files: Files) -> Done:
+        path, line = self.path, self._original(fix.line)
+        if path not in fix.edits:
+            path = min(fix.edits)
+            text = files.text(path)
+            first = min((edit.start for edit in fix.edits[path]), default=0)
+            line = 0 if text is None else text.count("\n", 0, first) + 1
         return Done(
             transform.name,
-            self.path,
-            self._original(fix.line),
+            path,
+            line,
             fix.title,
             fix.safety or transform.safety,
             fix.notes,
             tuple(sorted(fix.edits)),
             fix.secrets,
             tuple(sorted(fix.variables.items())),
+            self.path,
         )
 
     def _applied(self, fixes: Sequence[Fix], files: Files) -> dict[str, str] | str:
@@ -395,27 +408,34 @@ def _touches(taken: Sequence[tuple[int, int]], start: int, end: int) -> bool:
 
 
 def _move_lines(origin: Sequence[int], before: str, edits: Iterable[Edit]) -> list[int]:
-    """Return the original line of each line of the text after *edits*."""
+    """Return the original line of each line of the text after *edits*.
+
+    A line that is inserted somewhere has the line of that place; one that was only moved, as it is, keeps its own.
+    """
     moved: list[int] = []
     line = position = 0  # the line, from 0, at *position* of the text before
-    at_start = True
+    removed: dict[str, int] = {}
+    inserted: list[tuple[int, str]] = []
 
     def original() -> int:
         return origin[min(line, len(origin) - 1)]
 
-    def lines(text: str) -> int:
-        return text.count("\n")
-
     for edit in [*sorted(edits, key=lambda edit: (edit.start, edit.end)), Edit(len(before), len(before), "")]:
-        for _ in range(lines(before[position : edit.start])):
+        for _ in range(before.count("\n", position, edit.start)):
             moved.append(original())
             line += 1
-        moved += [original()] * lines(edit.replacement)
-        line += lines(before[edit.start : edit.end])
+        for text in edit.replacement.split("\n")[:-1]:
+            inserted.append((len(moved), text))
+            moved.append(original())
+        for text in before[edit.start : edit.end].split("\n")[:-1]:
+            removed.setdefault(text, original())
+            line += 1
         position = edit.end
-        at_start = False
     moved.append(original())
-    return moved if not at_start else list(origin)
+    for at, text in inserted:
+        if text.strip():
+            moved[at] = removed.get(text, moved[at])
+    return moved
 
 
 def _syntax_error(path: str, text: str) -> str | None:

@@ -84,7 +84,7 @@ def merged(parts: Iterable[Part], dockerfiles: Sequence[str]) -> Result:
 
 
 def _dockerfile_of(item: Done | Refused | Failure) -> str:
-    return item.dockerfile if isinstance(item, Refused) else item.path
+    return item.path if isinstance(item, Failure) else item.dockerfile
 
 
 def run_part(files: Files, settings: Settings, dockerfiles: tuple[str, ...]) -> Part:

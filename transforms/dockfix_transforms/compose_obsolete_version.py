@@ -52,7 +52,7 @@ def compose_obsolete_version(build: Build) -> Iterator[Fix | Skip]:
         if reason is not None or edits is None:
             yield Skip(reason or "version cannot be taken out of it as it is written", path=file.path)
             continue
-        yield Fix(f"Remove the obsolete version from {file.name}", {file.path: edits}, line)
+        yield Fix(f"remove the obsolete version from {file.name}", {file.path: edits}, line)
 
 
 def _old_program(build: Build) -> str | None:

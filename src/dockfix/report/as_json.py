@@ -9,6 +9,7 @@ from typing import Final
 
 from dockfix.chain import Done, Failure, Refused
 from dockfix.changes import Change
+from dockfix.records import replace
 from dockfix.report.mask import Mask, mask_of
 from dockfix.session import Outcome
 from dockfix.syntax.edit import encode
@@ -29,7 +30,7 @@ def render(outcomes: Sequence[Outcome], failures: Iterable[Failure] = (), *, wri
         "suggestions": [_done(done, _prefix(one, several)) for one in outcomes for done in one.result.suggestions],
         "skips": [_refused(skip, _prefix(one, several)) for one in outcomes for skip in one.result.skips],
         "errors": [
-            *(_failure(failure, "") for failure in failures),
+            *(_failure(replace(failure, message=mask.text(failure.message)), "") for failure in failures),
             *(_failure(failure, _prefix(one, several)) for one in outcomes for failure in one.result.failures),
         ],
     }
@@ -57,6 +58,7 @@ def _done(done: Done, prefix: str) -> dict[str, object]:
         "safety": done.safety.value,
         "path": prefix + done.path,
         "line": done.line,
+        "dockerfile": prefix + done.dockerfile,
         "notes": list(done.notes),
         "files": [prefix + path for path in done.files],
     }

@@ -99,7 +99,7 @@ def check(outcome: Outcome) -> Iterator[str]:
     """Yield one line a Dockerfile."""
     prefix = outcome.repository.prefix
     for path in outcome.repository.dockerfiles:
-        names = dict.fromkeys(done.transform for done in outcome.result.fixes if done.path == path)
+        names = dict.fromkeys(done.transform for done in outcome.result.fixes if done.dockerfile == path)
         if any(failure.path == path and failure.transform is None for failure in outcome.result.failures):
             continue
         verdict = f"would change: {', '.join(names)}" if names else "nothing to change"
