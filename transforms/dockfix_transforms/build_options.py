@@ -1,0 +1,114 @@
+"""The transform build-options."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from typing import TYPE_CHECKING, Final
+
+from dockfix.build.lineage import lineage
+from dockfix.records import replace
+from dockfix.syntax.edit import insert
+from dockfix.syntax.patterns import pattern
+from dockfix.transform import Fix, Phase, Safety, transform
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dockfix.build.model import Build, Step
+    from dockfix.syntax.edit import Edit
+    from dockfix.syntax.shell import Command
+
+_LOOKS_LIKE: Final = pattern(r"\b(?:wget|yum|dnf|zypper|useradd)\b")
+_QUIET: Final = pattern(
+    r"-[a-zA-Z]*q|-nv|-[oa]|--(?:quiet|no-verbose|progress|output-file|append-output|show-progress|help|version)\b"
+)
+_YES: Final = pattern(r"-[a-zA-Z]*y|--(?:assumeyes|assumeno|no-confirm|non-interactive|downloadonly)\Z|-n\Z|-C\Z")
+_ASKS: Final = frozenset({"install", "localinstall", "groupinstall", "reinstall", "update", "upgrade", "remove", "in"})
+_FULL: Final = frozenset({"buildpack-deps", "gcc", "golang", "node", "perl", "python", "ruby", "rust"})
+"""Images on buildpack-deps: they have wget, but for the variants that their tags name."""
+
+
+@transform(safety=Safety.SAFE, phase=Phase.CONTENT)
+def build_options(build: Build) -> Iterator[Fix]:
+    """Give the commands of a build the options that a build needs, where nobody watches and nobody answers.
+
+    Why: wget draws a line of its progress bar for every few kilobytes into the log; yum and dnf ask and get no answer;
+    useradd with a large number writes a log of logins that is as large as the number, and hundreds of gigabytes are
+    stored by tools that do not know about holes.
+
+    Example:
+         FROM debian:bookworm-slim
+        -RUN apt-get update && apt-get install -y wget && wget https://example.com/data.bin
+        +RUN apt-get update && apt-get install -y wget && wget --progress=dot:giga https://example.com/data.bin
+         RUN groupadd --gid 1000700000 app
+        -RUN useradd --uid 1000700000 --gid app app
+        +RUN useradd --no-log-init --uid 1000700000 --gid app app
+
+    When it holds back: an option that says so already, or another one; a wget that may be busybox's, which has no such
+    option; an answer by ``yes |``; numbers of five digits.
+
+    Source: hadolint's rules DL3047, DL3030, DL3034, DL3038, DL3046
+    (https://github.com/hadolint/hadolint/wiki); wget's manual, "Download Options".
+    """
+    if not _LOOKS_LIKE.search(build.dockerfile.text):
+        return
+    gnu: dict[int, bool] = {}
+    for step in build.steps:
+        if step.keyword != "RUN" or step.script is None or not _LOOKS_LIKE.search(step.instruction.value):
+            continue
+        edits: list[Edit] = []
+        names: dict[str, None] = {}
+        for command in step.script.commands:
+            found = _option(command)
+            if found is None:
+                continue
+            at, option = found
+            if option.startswith("--progress") and not _has_wget(build, step, gnu):
+                continue
+            edits.append(insert(step.script.span(command.words[at])[1], f" {option}"))
+            names[option] = None
+        if edits:
+            yield Fix(f"add {', '.join(names)}", {build.path: edits}, step.line)
+
+
+def _option(command: Command) -> tuple[int, str] | None:
+    """Return the option that the command lacks and the index of the word behind which it belongs."""
+    at = 1 if command.name == "sudo" and len(command.words) > 1 else 0
+    name = posixpath.basename(command.argv[at] or "") if command.words else ""
+    rest = [word.raw for word in command.words[at + 1 :]]
+    if name == "wget" and rest and not any(_QUIET.match(word) for word in rest):
+        return at, "--progress=dot:giga"
+    if name in ("yum", "dnf", "microdnf", "zypper") and command.before not in ("|", "|&"):
+        verb = next((index for index, word in enumerate(rest) if not word.startswith("-")), None)
+        plain = (
+            verb is not None and rest[verb] in _ASKS and verb == len([word for word in rest[:verb] if "=" not in word])
+        )
+        if verb is not None and plain and not any(_YES.match(word) for word in rest):
+            return at + 1 + verb, "-y"
+    if name == "useradd" and not any(re.match(r"-[a-zA-Z]*l|--no-log-init\Z", word) for word in rest):
+        text = " ".join(rest)
+        if re.search(r"(?:(?<!\S)-\w*u|--uid)[= ]?\d{6,}(?!\S)", text):
+            return at, "--no-log-init"
+    return None
+
+
+def _has_wget(build: Build, step: Step, known: dict[int, bool]) -> bool:
+    """Whether wget is GNU's: of a full image, or installed by apt-get in the image so far or in the RUN itself."""
+    stages = lineage(replace(build, stages=build.stages[: step.stage + 1]))
+    image = stages[0].image
+    if image is not None and image.official and image.repository in _FULL:
+        tag = image.tag or "latest"
+        if not re.search(r"alpine|slim|curl|windows|nanoserver", tag):
+            return True
+    for stage in stages:
+        for other in stage.of("RUN"):
+            if (other.stage, other.line) > (step.stage, step.line):
+                return False
+            if other.line not in known:
+                known[other.line] = any(
+                    install.manager == "apt" and "wget" in install.packages for install in other.installs
+                )
+            if known[other.line]:
+                return True
+    return False
