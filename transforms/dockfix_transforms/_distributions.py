@@ -63,6 +63,11 @@ def distributions(build: Build, step: Step, install: Install, python: str) -> tu
     return tuple(found)
 
 
+def file_of(build: Build, step: Step, install: Install, name: str) -> str | None:
+    """Return the file of the context that *install* finds under *name*, None where it finds none that is known."""
+    return _Reader(build, step, install, "3").origin(name)
+
+
 class _Reader:
     """Reads what one install gets."""
 
@@ -100,7 +105,7 @@ class _Reader:
             else:
                 yield from self._requirement(package)
         for name in self.install.requirements:
-            source = self._origin(name)
+            source = self.origin(name)
             if source is None:
                 raise self.obstacle(f"{name} is not in the build context")
             text_of = self.build.project.context.text
@@ -168,7 +173,7 @@ class _Reader:
             for package in self.install.packages:
                 if package is not None and package not in self.install.local:
                     yield from self._requirement(package)
-        lock = self._origin(_LOCKS[manager])
+        lock = self.origin(_LOCKS[manager])
         skip = bool(self.install.options & {"--no-dev", "--only", "--without", "--only-main", "--prod", "--production"})
         if lock is not None and "--skip-lock" not in self.install.options:
             text = self.build.project.context.text(lock) or ""
@@ -187,7 +192,7 @@ class _Reader:
             yield from self._own("", dependencies_only=True)
 
     def _pipfile(self) -> Iterator[Distribution]:
-        source = self._origin("Pipfile")
+        source = self.origin("Pipfile")
         data = toml_of(self.build.project.context.text(source) or "") if source else None
         if data is None:
             raise self.obstacle("the Pipfile is not in the build context")
@@ -197,7 +202,7 @@ class _Reader:
 
     def _own(self, extras: str, *, dependencies_only: bool = False) -> Iterator[Distribution]:
         """Yield what the project itself depends on. Raises ``Obstacle`` where its build may need more than Python."""
-        source = self._origin("pyproject.toml")
+        source = self.origin("pyproject.toml")
         data = toml_of(self.build.project.context.text(source) or "") if source else None
         if source is None or data is None:
             raise self.obstacle("what the project depends on is not known: it has no pyproject.toml")
@@ -245,7 +250,7 @@ class _Reader:
             version, extras = str(entry), frozenset()
         return Distribution(normalised(name), _specifier(version) if caret else version.strip("*"), extras, self.line)
 
-    def _origin(self, name: str) -> str | None:
+    def origin(self, name: str) -> str | None:
         """Return the file of the context that the stage has under *name* where the install runs."""
         if self.install.workdir is None:
             return None

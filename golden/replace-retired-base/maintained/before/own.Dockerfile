@@ -1,0 +1,1 @@
+FROM example.com/tiangolo/uwsgi-nginx-flask:python3.8

@@ -1,0 +1,2 @@
+#! /usr/bin/env sh
+python -m app.prepare
