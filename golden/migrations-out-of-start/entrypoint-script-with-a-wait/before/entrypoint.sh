@@ -1,0 +1,4 @@
+#!/bin/sh
+./wait-for-it.sh db:5432
+python manage.py migrate && python manage.py collectstatic --noinput
+exec "$@"

@@ -1,0 +1,4 @@
+#!/bin/sh
+python manage.py migrate
+python manage.py loaddata prices
+exec "$@"

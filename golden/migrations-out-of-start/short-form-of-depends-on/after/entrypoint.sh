@@ -1,0 +1,3 @@
+#!/bin/sh
+python wait_for_db.py
+exec "$@"
