@@ -92,3 +92,15 @@ def test_nothing_is_built_where_nothing_changes(tmp_path: Path) -> None:
     assert done.one["outcome"] == "unchanged"
     assert done.one["before"] is None
     assert before == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_secret_that_comes_from_outside_afterwards(tmp_path: Path) -> None:
+    folder = copied("plain", tmp_path)
+    dockerfile, server = folder / "Dockerfile", folder / "server.py"
+    dockerfile.write_text(dockerfile.read_text().replace("WORKDIR", "ENV API_TOKEN=9f2c81b7a4d05e6612\nWORKDIR"))
+    answer = "str(len(os.environ['API_TOKEN'])).encode()"
+    server.write_text("import os\n" + server.read_text().replace('Path("greeting.txt").read_bytes()', answer))
+    done = verify_and_write(folder)
+    assert "9f2c81b7a4d05e6612" not in dockerfile.read_text()
+    assert "taken out of the image: API_TOKEN" in done.row("environment")["details"]
+    assert "9f2c81b7a4d05e6612" not in str(done.document)

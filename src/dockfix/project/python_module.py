@@ -193,9 +193,9 @@ class Module:
                 verb = decorator.func.attr
                 first = decorator.args[0] if decorator.args else None
                 if verb in ("route", "get", "post", "put", "delete", "patch") and isinstance(first, ast.Constant):
-                    methods = () if verb == "route" else (verb.upper(),)
+                    methods = _methods(decorator) if verb == "route" else (verb.upper(),)
                     owner = _dotted(decorator.func.value) or ""
-                    yield Route(f"{prefixes.get(owner, '')}{first.value!s}", methods or ("GET",), node.lineno)
+                    yield Route(f"{prefixes.get(owner, '')}{first.value!s}", methods, node.lineno)
 
     def runs(self) -> dict[str, Run]:
         """Return the calls that start a server when the module runs as a script, by the name of the application."""
@@ -312,6 +312,17 @@ def _dotted(node: ast.expr) -> str | None:
         parts.append(node.attr)
         node = node.value
     return ".".join([node.id, *reversed(parts)]) if isinstance(node, ast.Name) else None
+
+
+def _methods(decorator: ast.Call) -> tuple[str, ...]:
+    """Return the methods that a ``route`` decorator names; without them it is GET."""
+    import ast
+
+    for keyword in decorator.keywords:
+        if keyword.arg == "methods" and isinstance(keyword.value, ast.List | ast.Tuple | ast.Set):
+            stated = [item.value for item in keyword.value.elts if isinstance(item, ast.Constant)]
+            return tuple(item.upper() for item in stated if isinstance(item, str))
+    return ("GET",)
 
 
 def _is_main(node: ast.stmt) -> bool:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from dockfix.report.markdown import _code, _text
+from dockfix.report.markdown import _code
+from dockfix.report.markdown import _text as _escaped
+from dockfix.report.text import harmless
 from dockfix.report.verify_text import ending
 
 if TYPE_CHECKING:
@@ -30,6 +32,11 @@ def render(verified: Sequence[Verified], *, written: frozenset[str] | None = Non
             yield f"- left out: **{left.transform}**: {_text('; '.join(left.evidence))}\n"
         yield from (f"- {_text(note)}\n" for note in one.notes)
         yield f"\n{_text(ending(one, None if written is None else path in written))}.\n\n"
+
+
+def _text(text: str) -> str:
+    """Return what a program said as plain text of a cell."""
+    return _escaped(harmless(text))
 
 
 def _mark(verdict: str) -> str:

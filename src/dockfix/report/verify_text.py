@@ -56,7 +56,7 @@ def ending(verified: Verified, written: bool | None) -> str:
 def _table(verified: Verified, paint: Paint) -> Iterator[str]:
     rows = [(row, [harmless(_cut(text)) for text in (row.what, row.before, row.after)]) for row in verified.rows]
     widths = [max(len(cells[column]) for _, cells in [*rows, (None, ["", "before", "after"])]) for column in range(3)]
-    yield f"  {'':{widths[0]}}  {'before':{widths[1]}}  {'after':{widths[2]}}\n"
+    yield f"  {'':{widths[0]}}  {'before':{widths[1]}}  after\n"
     for row, cells in rows:
         line = "  ".join(f"{text:{width}}" for text, width in zip(cells, widths, strict=True))
         yield f"  {line}  {paint(row.verdict.value, _MARKS[row.verdict.value])}\n"

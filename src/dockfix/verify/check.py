@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from contextlib import suppress
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from dockfix.project.context import Context
@@ -59,17 +60,30 @@ class Checker:
         files: Files = OverlayFiles(self.files, texts) if texts else self.files
         return make_plan(files, dockerfile, self.limits.environment, self.limits.target)
 
-    def side(self, name: str, plan: Plan, texts: Mapping[str, str], before: Side | None = None) -> Side:
-        """Build and run one side; *before* tells how long to wait and what to ask."""
+    def side(
+        self,
+        name: str,
+        plan: Plan,
+        texts: Mapping[str, str],
+        before: Side | None = None,
+        given: Mapping[str, str] = MappingProxyType({}),
+    ) -> Side:
+        """Build and run one side; *before* tells how long to wait and what to ask.
+
+        *given* are the variables that stood in the files and come from outside now: the container gets them, and the
+        build as secrets of these names.
+        """
         self.scratch.show(texts)
         self.progress.phase(f"{plan.dockerfile}: {name}: building")
-        built = self._build(plan, cache=self.limits.cache)
+        plan = plan._replace(environment={**given, **plan.environment})
+        secrets = self._secrets(given)
+        built = self._build(plan, secrets, cache=self.limits.cache)
         if built.image is None:
             return Side(plan, built, None, (), None)
         first = before or Side(plan, built, None, (), None)
         image = self._examine(name, built.image, first.plan)
         runs = self._run(name, plan, image, first)
-        rebuilt = self._rebuild(name, plan, first.plan.touched)
+        rebuilt = self._rebuild(name, plan, secrets, first.plan.touched)
         return Side(plan, built, image, runs, rebuilt)
 
     def drop(self, side: Side) -> None:
@@ -77,7 +91,16 @@ class Checker:
         if side.image is not None:
             self.engine.remove_image(side.image.id)
 
-    def _build(self, plan: Plan, *, cache: bool) -> Built:
+    def _secrets(self, given: Mapping[str, str]) -> tuple[str, ...]:
+        """Return the secrets of a build; those of *given* lie in files beside the copy, for their owner's eyes only."""
+        named = {dict(part.partition("=")[::2] for part in one.split(",")).get("id") for one in self.limits.secrets}
+        found = list(self.limits.secrets)
+        for number, (name, value) in enumerate(given.items()):
+            if name not in named:
+                found.append(f"id={name},src={self.scratch.keep(f'secret-{number}', value)}")
+        return tuple(found)
+
+    def _build(self, plan: Plan, secrets: tuple[str, ...], *, cache: bool) -> Built:
         limits = self.limits
         given = dict(limits.arguments)
         stated = tuple(pair for pair in plan.arguments if pair[0] not in given)
@@ -88,7 +111,7 @@ class Checker:
             network=limits.build_network,
             arguments=(*stated, *limits.arguments),
             target=plan.target,
-            secrets=limits.secrets,
+            secrets=secrets,
             cache=cache,
         )
         return build(self.engine, request, limits.timeout, self.progress.step)
@@ -132,7 +155,7 @@ class Checker:
             request = request._replace(network=network)
             return tuple(observe(self.engine, request, asking, say) for _ in range(_RUNS))
 
-    def _rebuild(self, name: str, plan: Plan, touched: str | None) -> Built | None:
+    def _rebuild(self, name: str, plan: Plan, secrets: tuple[str, ...], touched: str | None) -> Built | None:
         """Build again after a change of one source file; the image is removed at once."""
         if touched is None:
             return None
@@ -142,7 +165,7 @@ class Checker:
             "<!-- {} -->" if touched.endswith(".html") else "/* {} */" if touched.endswith(".css") else comment + " {}"
         )
         before = self.scratch.touch(touched, "\n" + text.format(self.engine.run) + "\n")
-        built = self._build(plan, cache=True)
+        built = self._build(plan, secrets, cache=True)
         self.scratch.restore(touched, before)
         if built.image is not None:
             self.engine.remove_image(built.image)

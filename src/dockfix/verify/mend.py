@@ -60,7 +60,7 @@ def likeliest_first(
             differing = [number for number, part in enumerate(parts) if _of(now, part) != _of(then, part)]
             score = differing[0] if differing else score
         if name in ignoring and (missing or "files" in failing):
-            score = min(score, 1)
+            score = -1
         scores[name] = (score, -len(set(now) ^ set(then)), number)
     return sorted(names, key=lambda name: scores[name])
 

@@ -175,7 +175,8 @@ class _Verification:
         if before.built.image is None:
             nothing = Row("builds", "no", "-", Verdict.UNPROVED, before.built.ending)
             return _Trial(result, None, (nothing,), Outcome.UNPROVED)
-        after = checker.side(name, plan, texts, before)
+        given = dict(pair for done in result.fixes for pair in done.variables)
+        after = checker.side(name, plan, texts, before, given)
         files = OverlayFiles(self.disk, texts)
         context = find_context(files, self.dockerfile, tuple(source for source, _ in plan.copies))
         changed = _changed_paths(before, result, plan.context)
