@@ -87,7 +87,9 @@ def slim_needs(build: Build) -> SlimNeeds:
 
 
 def _archived(release: str | None) -> bool:
-    return any(table()["debian"].get(one, {}).get("archived", False) for one in (release or "").split())
+    """Return whether the newest of the releases has left the mirrors."""
+    newest = (release or "").split()[-1:]
+    return any(table()["debian"].get(one, {}).get("archived", False) for one in newest)
 
 
 def _installed(build: Build, stages: Sequence[Stage], python: str) -> Iterable[tuple[Distribution, Stage, Step]]:

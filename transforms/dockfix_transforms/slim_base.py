@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from dockfix.build.layout import block_start
-from dockfix.build.lineage import lineage
+from dockfix.build.lineage import lineage, start_steps
 from dockfix.build.model import Build, Stage, Step
 from dockfix.syntax.edit import Edit, insert
 from dockfix.syntax.patterns import pattern
@@ -50,7 +50,8 @@ def slim_base(build: Build) -> Iterator[Fix | Skip]:
     When it holds back: a package that is built from source in the stage itself, or may be, for all that the table
     says (a builder stage changes that); packages from git, and those that drive a browser; programs copied from other
     images; what npm and its like build; a RUN or a script that calls a compiler or is not understood; libraries that
-    the sources load by name; an image by digest; Debian releases that no package can be installed in any more.
+    the sources load by name; an image by digest, or without a start command; Debian releases that no package can be
+    installed in any more.
 
     Source: the official image's description, "python:<version>-slim"
     (https://github.com/docker-library/docs/blob/master/python/README.md), and the packages of buildpack-deps
@@ -86,6 +87,9 @@ def _fix(build: Build, root: Stage, tag: PythonTag) -> Fix:
     onbuild = next((step for step in build.steps if step.keyword == "ONBUILD"), None)
     if onbuild is not None:
         raise Obstacle("ONBUILD: what images that are built from this one need is not known", onbuild.line)
+    started = any(service.command or service.entrypoint for service in build.project.services)
+    if start_steps(build) == (None, None) and not started:
+        raise Obstacle("nothing says what the image runs: others may be built on it", line)
     _check_arguments(build, root)
     needs = slim_needs(build)
     wanted = slim_tag(tag, root.image.tag if root.image else None)
