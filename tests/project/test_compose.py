@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dockfix.project.compose import Mount, runs_for, services_for
+from dockfix.project.compose import Mount, services_for, services_of_image
 from dockfix.project.compose_files import overlays, used_with
 from dockfix.project.files import MemoryFiles
 
@@ -118,7 +118,7 @@ def test_an_override_file_is_laid_over() -> None:
     assert overlays(files, "compose.yaml") == ("compose.override.yml",)
     assert overlays(files, "compose.override.yml") == ()
     assert used_with(files, "compose.override.yml") == ("compose.yaml",)
-    base, whole, own = runs_for(files, "Dockerfile")
+    base, whole, own = services_of_image(files, "Dockerfile")
     assert (base.kind, base.mounts, base.ports, base.target) == ("built", (), (80,), None)
     assert (own.kind, own.path, own.command) == ("built", "compose.override.yml", None)  # it builds by itself, too
     assert (whole.kind, whole.path, whole.line, whole.ports) == ("laid over", "compose.override.yml", 2, (80, 81))
@@ -164,7 +164,7 @@ def test_files_that_are_named_in_one_command_are_laid_over(path: str, text: str)
         }
     )
     assert overlays(files, "compose.yaml") == ("deploy/live.yaml",)
-    assert [(run.kind, run.command) for run in runs_for(files, "Dockerfile")] == [
+    assert [(run.kind, run.command) for run in services_of_image(files, "Dockerfile")] == [
         ("built", None),
         ("laid over", "live"),
     ]
@@ -190,7 +190,10 @@ def test_a_service_may_run_the_image_of_another_by_its_name() -> None:
     text = "services: {web: {build: ., image: shop}, job: {image: shop, command: work}, db: {image: postgres}}"
     files = MemoryFiles({"Dockerfile": "", "compose.yaml": text})
     assert [one.name for one in services_for(files, "Dockerfile")] == ["web"]
-    assert [(one.name, one.kind) for one in runs_for(files, "Dockerfile")] == [("web", "built"), ("job", "image")]
+    assert [(one.name, one.kind) for one in services_of_image(files, "Dockerfile")] == [
+        ("web", "built"),
+        ("job", "image"),
+    ]
 
 
 def test_anchors_and_merges_are_resolved() -> None:

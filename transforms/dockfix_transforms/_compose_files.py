@@ -43,16 +43,20 @@ class ComposeFile(NamedTuple):
 
 def compose_files(build: Build) -> Iterator[ComposeFile]:
     """Yield the compose files that have a service which is built from this Dockerfile."""
-    for path in dict.fromkeys(service.path for service in build.project.services):
+    for path in _paths(build):
         found = compose_file(build.project.files, path)
         if found is not None:
             yield found
 
 
+def _paths(build: Build) -> list[str]:
+    return list(dict.fromkeys(service.path for service in build.project.services if service.kind == "built"))
+
+
 def beside(build: Build) -> Iterator[ComposeFile]:
     """Yield these files, the other compose files in their folders and those that are used together with them."""
     repository = build.project.files
-    mine = dict.fromkeys(service.path for service in build.project.services)
+    mine = _paths(build)
     folders = {posixpath.dirname(path) for path in mine}
     paths = {one for one, kind in candidates(repository) if kind == "compose" and posixpath.dirname(one) in folders}
     for path in sorted(paths.union(mine, *(used_with(repository, one) for one in mine))):

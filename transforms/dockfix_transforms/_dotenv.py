@@ -56,7 +56,7 @@ def hide_secrets(build: Build, patterns: list[str], needs: Needs, code: Code, li
             reason = f"{code.loads_env} loads one that is not at the root of the build context"
         passed = {service.name for service in services if service.env_files}
         for path in dict.fromkeys(service.path for service in services):
-            mine = [service for service in services if service.path == path and service.name not in passed]
+            mine = [one for one in services if one.path == path and one.kind == "built" and one.name not in passed]
             changed = _env_files(build, context, path, mine)
             if changed is None:
                 reason = reason or f"env_file cannot be added to {path} as it is written"

@@ -28,7 +28,7 @@ class Mount:
 
 @record
 class Service:
-    """A service with ``build:``. ``context`` is repository-relative. ``line`` counts from 1 in ``path``.
+    """A service that runs a Dockerfile's image. ``context`` is repository-relative. ``line`` counts from 1 in ``path``.
 
     ``command`` and ``entrypoint`` are as written (a string, or a list joined as a tuple), None where absent.
     ``ports`` are the container ports that it publishes, with None for one that is not a plain number.
@@ -64,16 +64,16 @@ _FOLDER: Final = pattern(r"(?!\w+://|git@)[^/~$]")
 
 def services_for(files: Files, dockerfile_path: str) -> tuple[Service, ...]:
     """Return the services of every compose file that build this Dockerfile, those of ``compose.yaml`` first."""
-    return tuple(one for name, one in _found(files) if name == dockerfile_path and one.kind == "built")
+    return tuple(service for service in services_of_image(files, dockerfile_path) if service.kind == "built")
 
 
-def runs_for(files: Files, dockerfile_path: str) -> tuple[Service, ...]:
+def services_of_image(files: Files, dockerfile_path: str) -> tuple[Service, ...]:
     """Return every way in which compose files run the image of this Dockerfile.
 
     These are the services that build it, the same with what another file lays over them (``compose.override.yaml``,
     the next ``-f``), and services that run the image by the name which a building one gives it.
     """
-    return tuple(one for name, one in _found(files) if name == dockerfile_path)
+    return tuple(service for name, service in _found(files) if name == dockerfile_path)
 
 
 def _found(files: Files) -> tuple[tuple[str, Service], ...]:

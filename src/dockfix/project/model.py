@@ -32,17 +32,13 @@ class Project:
 
     @cached_property
     def services(self) -> tuple[Service, ...]:
-        """The compose services that are built from this Dockerfile."""
-        from dockfix.project.compose import services_for
+        """Every way in which compose runs this Dockerfile's image; ``kind`` tells those that build it from the others.
 
-        return services_for(self.files, self.dockerfile_path)
+        The others are built ones with what an override file says of them, and services that run the image by its name.
+        """
+        from dockfix.project.compose import services_of_image
 
-    @cached_property
-    def runs(self) -> tuple[Service, ...]:
-        """Every way in which compose runs the image: ``services``, what other files lay over them, by its name."""
-        from dockfix.project.compose import runs_for
-
-        return runs_for(self.files, self.dockerfile_path)
+        return services_of_image(self.files, self.dockerfile_path)
 
     @cached_property
     def applications(self) -> tuple[Application, ...]:
