@@ -29,6 +29,7 @@ _STATES: Final = pattern(
     r"(?:.*/)?(?:.*\.(?:ya?ml|hcl|json|sh|bash|mk)|(?:GNU)?[Mm]akefile|[Jj]ustfile|README.*|\.env.*)\Z"
 )
 _MAX_DEPTH: Final = 3
+"""Folders between the root and a file that says how something elsewhere is built; beside a Dockerfile any number."""
 _MAX_TEXT: Final = 400_000
 _BUILD: Final = pattern(
     r"\b(?:(?:docker|podman|nerdctl)[ \t]+(?:buildx[ \t]+|image[ \t]+)?build|buildah[ \t]+bud)[ \t]+"
@@ -112,9 +113,10 @@ def candidates(files: Files) -> tuple[tuple[str, str], ...]:
     if known is not None:
         return known
     found = []
+    built = {posixpath.dirname(path) for path in files.paths if path.endswith(("ockerfile", "/Containerfile"))}
     for path in files.paths:
         match = _CANDIDATE.match(path) if path.endswith(_ENDINGS) else None
-        if match and match.lastgroup and path.count("/") <= _MAX_DEPTH:
+        if match and match.lastgroup and (path.count("/") <= _MAX_DEPTH or posixpath.dirname(path) in built):
             found.append((path, match.lastgroup))
     known = _CANDIDATES[files] = tuple(sorted(found))
     return known

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, TypeVar
 
@@ -92,7 +93,11 @@ def _by_transform(items: Iterable[Item]) -> Iterator[tuple[str, list[Item]]]:
 
 def place(prefix: str, path: str, line: int) -> str:
     """Return ``path:line`` as seen from where the user stands."""
-    return f"{prefix}{path}:{line}" if line else f"{prefix}{path}"
+    seen = prefix + path
+    if prefix.startswith(".."):
+        here = os.path.realpath(".")
+        seen = os.path.relpath(os.path.join(here, seen), here)
+    return f"{seen}:{line}" if line else seen
 
 
 def check(outcome: Outcome) -> Iterator[str]:
