@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from posixpath import basename
 from typing import Final, NamedTuple
 
@@ -45,6 +46,12 @@ class Migration(NamedTuple):
     def place(self) -> tuple[int, str]:
         """Line and path where it stands."""
         return _place(self.shell, self.command)
+
+    @property
+    def runner(self) -> str:
+        """The package manager that starts it (``poetry run ...``), "" for none."""
+        prefix = self.words[: wrapped(self.words)]
+        return next((word for word, run in pairwise(prefix) if run == "run"), "")
 
     def alone(self) -> tuple[str, ...]:
         """Return the words of a command that does the same in a container of its own."""

@@ -61,8 +61,8 @@ def migrations_out_of_start(build: Build) -> Iterator[Fix | Skip]:
                test: ["CMD", "pg_isready"]
 
     The commands are those of Flask-Migrate, Django, Alembic and Aerich, in CMD, ENTRYPOINT or the script that they
-    start. Without a compose file that runs them, or where the files show that the image is deployed in another way as
-    well, this is a suggestion: somebody else has to run the migration then.
+    start. It is a suggestion without a compose file that runs them, where the files show that the image is deployed in
+    another way as well, and where ``poetry run`` or the like starts them.
 
     When it holds back: a migration in a condition, a loop or a group, or in front of a command that depends on how it
     ends; ``makemigrations``; other commands around it that the migration may need, or that need it; a database that is
@@ -102,14 +102,16 @@ def _fix(build: Build, start: Start, migration: Migration) -> Fix:
         title = f"migrate once, not at every start: take `{migration.text}` out of it"
         return Fix(title, _sorted(edits), start.step.line, Safety.SUGGESTION, (once,))
     edits.update(edits_of(build, migration, services))
-    elsewhere = _deployed(build)
     names = ", ".join(dict.fromkeys(service.path for service in services))
     notes = [f"where the image runs without {names}, run `{command}` before a new version starts"]
-    notes += [f"{elsewhere} deploys it in another way"] if elsewhere is not None else []
+    open_question = _deployed(build)
+    if (runner := migration.runner) and open_question is None:
+        open_question = f"{runner} would start it: decide first whether the image keeps {runner}"
+    notes += [open_question] if open_question is not None else []
     title = f"migrate in a service {NAME} that runs once, not at every start"
     values = [(name, value) for service in services for name, value in service.environment.items() if value]
     secrets = tuple(secret for name, value in values if (secret := secret_in(name, value)))
-    safety = Safety.SUGGESTION if elsewhere is not None else None
+    safety = Safety.SUGGESTION if open_question is not None else None
     return Fix(title, _sorted(edits), start.step.line, safety, tuple(notes), secrets)
 
 
@@ -118,12 +120,12 @@ def _sorted(edits: dict[str, list[Edit]]) -> dict[str, tuple[Edit, ...]]:
 
 
 def _deployed(build: Build) -> str | None:
-    """Return a file that shows that the image is deployed without compose."""
+    """Return which file shows that the image is deployed without compose."""
     files = build.project.files
     for path in sorted(files.paths):
         if _ELSEWHERE.match(path):
-            return path
+            return f"{path} deploys it in another way"
     for path, kind in candidates(files):
         if kind in ("workflow", "make", "script") and _DEPLOYS.search(files.text(path) or ""):
-            return path
+            return f"{path} deploys it in another way"
     return None
