@@ -44,7 +44,8 @@ def services_that_migrate(build: Build, migration: Migration) -> tuple[Service, 
     return tuple(
         service
         for service in build.project.services
-        if service.entrypoint is None
+        if service.kind == "built"
+        and service.entrypoint is None
         and (in_entrypoint or service.command is None)
         and service.target in (None, build.final.name)
     )
