@@ -12,6 +12,7 @@ from dockfix.records import record
 from dockfix.syntax.edit import Edit, apply_edits, delete, insert
 from dockfix.transform import Fix, Phase, Safety, Skip, transform
 from dockfix_transforms import _stage_roles
+from dockfix_transforms._compose_runs import check_services
 from dockfix_transforms._environments import ACTIVE, Environment, counts, environment_of, leads_to
 from dockfix_transforms._obstacle import Obstacle
 from dockfix_transforms._runners import without_runners
@@ -79,7 +80,8 @@ def multi_stage(build: Build) -> Iterator[Fix | Skip]:
     ``--user``, ``--target`` or editable; pdm and conda; installs into two environments; an environment beside the
     manifest that .dockerignore lets in; a project whose build may write into its source; a Python that uv would bring;
     a script, compose file or later step that uses poetry, pipenv or uv; Python packages installed by apt; a RUN that
-    it cannot place; a command or script that names a path below /usr/local; login shells and cron, which reset PATH.
+    it cannot place; a command or script that names a path below /usr/local; login shells and cron, which reset PATH;
+    compose services that do so, set PATH, or mount something over the packages.
 
     Source: Docker's documentation, "Multi-stage builds" (https://docs.docker.com/build/building/multi-stage/), and
     Python's, "venv" (https://docs.python.org/3/library/venv.html).
@@ -111,6 +113,8 @@ def _fix(build: Build, stage: Stage, installs: list[Step], style: _Style) -> Fix
     plan = _plan(build, stage, installs, style, environment)
     if style.final_path != "/usr/local":
         _stage_roles.check_start(build, stage)
+        if not environment.own:
+            check_services(build, plan.target)
     moved = [step for step in stage.steps if (role := roles.get(step.line)) and role.builder and not role.final]
     lines = [step.line for step in moved]
     runners = without_runners(build, stage, [step for step in stage.steps if step.line not in lines])
