@@ -69,6 +69,17 @@ def test_a_variable_takes_the_form_and_the_quotes_that_are_there() -> None:
     )
 
 
+def test_what_an_anchor_names_begins_below_it() -> None:
+    before = "services:\n  web:\n    environment: &settings\n      A: 1\n    ports: &ports\n      - 80\n    image: x\n"
+    editing = Editing(before)
+    assert editing.apply(add_key(before, ("services", "web", "environment"), "B", 2))
+    assert editing.apply(add_item(editing.text, ("services", "web", "ports"), 81))
+    assert editing.apply(add_key(editing.text, ("services", "web"), "healthcheck", {"retries": 3}))
+    assert editing.text == before.replace("A: 1\n", "A: 1\n      B: 2\n").replace("- 80\n", "- 80\n      - 81\n") + (
+        "    healthcheck:\n      retries: 3\n"
+    )
+
+
 def test_a_value_keeps_its_quotes() -> None:
     path = ("services", "db", "environment", "POSTGRES_PASSWORD")
     assert replace_scalar(COMPOSE, path, "z y") == [

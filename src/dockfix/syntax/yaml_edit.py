@@ -187,7 +187,7 @@ def read_tree(text: str) -> Tree | None:
     from dockfix.syntax.yaml_events import YamlError, events
 
     try:
-        return _Builder(events(text), text.startswith("\ufeff")).tree()
+        return _Builder(text, events(text)).tree()
     except (YamlError, _Unclear, StopIteration):
         return None
 
@@ -197,9 +197,10 @@ class _Unclear(Exception):
 
 
 class _Builder:
-    def __init__(self, events: Iterator[Any], offset: int) -> None:
+    def __init__(self, text: str, events: Iterator[Any]) -> None:
+        self.text = text
         self.events = events
-        self.offset = offset
+        self.offset = int(text.startswith("\ufeff"))
         self.anchors: dict[str, Node] = {}
         self.aliases: set[str] = set()
 
@@ -235,10 +236,15 @@ class _Builder:
             made = Scalar(start, end, column, anchor, tag, event.value, resolved, style)
         elif isinstance(event, SequenceStartEvent):
             items, end = self.items(depth)
+            if (anchor or tag) and items and not event.flow_style:  # begins behind its anchor, on another line
+                line = self.text[self.text.rfind("\n", 0, items[0].start) + 1 : items[0].start]
+                column = len(line) - len(line.lstrip(" ")) if line.lstrip(" ").startswith("-") else column
             made = Items(start, end, column, anchor, tag, bool(event.flow_style), tuple(items))
         elif isinstance(event, MappingStartEvent):
             items, end = self.items(depth)
             entries = tuple(zip(items[::2], items[1::2], strict=True))
+            if (anchor or tag) and entries and not event.flow_style:
+                column = entries[0][0].column
             made = Keys(start, end, column, anchor, tag, bool(event.flow_style), entries)
             names = [key.value for key, _ in entries if isinstance(key, Scalar)]
             if len(set(names)) < len(names):
