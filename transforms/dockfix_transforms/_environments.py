@@ -129,13 +129,20 @@ def environment_of(build: Build, stage: Stage, installs: Sequence[Step]) -> Envi
 
 
 def _check_project(step: Step, install: Install, origin: Callable[[str], str | None], context: Context) -> None:
-    """Raise ``Obstacle`` where the project itself is installed, from its source, and that may leave files there."""
-    if install.manager not in ("poetry", "uv-sync") or install.workdir is None:
+    """Raise ``Obstacle`` where the manifest is not known, and where the project itself is installed from its source and
+    that may leave files there.
+    """
+    if install.manager not in ("poetry", "uv-sync", "pipenv") or install.workdir is None:
         return
-    if "." not in install.local and "--only-root" not in install.options:
+    name = "Pipfile" if install.manager == "pipenv" else "pyproject.toml"
+    source = origin(join(install.workdir, name))
+    if source is None and step.instruction.flag("mount") is not None:
+        source = name
+    text = context.text(source) if source else None
+    if text is None:
+        raise Obstacle(f"{name}, which {_shown(install.manager)} reads, is not in the build context", step.line)
+    if install.manager == "pipenv" or ("." not in install.local and "--only-root" not in install.options):
         return
-    source = origin(join(install.workdir, "pyproject.toml"))
-    text = (context.text(source) if source else None) or ""
     if found := _BUILDS.search(text):
         reason = f"the project is installed from its source, and its build may write there: {found.group().strip()}"
         raise Obstacle(reason, step.line)
@@ -165,6 +172,8 @@ def _place(
     if manager not in ("pip", "uv-pip", "uv-sync", "poetry", "pipenv"):
         raise Obstacle(f"the packages are installed by {_shown(manager)}: where to is not known", line)
     if install.workdir is None:
+        if manager == "pip" and first not in ("poetry", "pipenv", "uv"):
+            return Environment(made, True) if made else Environment(ACTIVE, False)
         raise Obstacle(f"the directory in which {_shown(manager)} runs is not known", line)
     if manager == "uv-sync" or (manager == "uv-pip" and first == "uv"):
         _check_uv(step, install)
@@ -255,6 +264,10 @@ def made_environment(step: Step, script: Script, command: Command) -> str | None
         rest = command.words[2:]
     else:
         return None
+    if any(
+        word.raw.startswith(("-p", "--python", "--prompt", "--system-site-packages", "--relocatable")) for word in rest
+    ):
+        raise Obstacle("the virtual environment is made with options that may tie it to this stage", step.line)
     operands = [word for word in rest if not word.raw.startswith("-")]
     if not operands and names[0] == "uv":
         return normpath(join(step.workdir or "/", step.env.get("VIRTUAL_ENV") or ".venv"))
@@ -276,7 +289,7 @@ def _check_own(build: Build, stage: Stage, environment: Environment, installs: S
             raise Obstacle(reason, step.line)
     for step in installs:
         for install in step.installs:
-            if install.manager == "uv-sync":
+            if install.manager in ("uv-sync", "uv-pip"):
                 _check_python(build, stage, step, install)
 
 

@@ -10,6 +10,7 @@ from dockfix.build.layout import blank_above, block_start, may_be_cut, removals
 from dockfix.build.model import Build, Stage, Step
 from dockfix.records import record
 from dockfix.syntax.edit import Edit, apply_edits, delete, insert
+from dockfix.syntax.patterns import pattern
 from dockfix.transform import Fix, Phase, Safety, Skip, transform
 from dockfix_transforms import _stage_roles
 from dockfix_transforms._compose_runs import check_services
@@ -21,6 +22,9 @@ from dockfix_transforms._tools import brings_tools, only_installers
 
 _ACTIVATED = frozenset({"poetry", "pipenv", "uv-pip"})
 """Managers that install into the environment that VIRTUAL_ENV names."""
+# The pip inside of these knows no manylinux2014 (PEP 599); the images have a newer one.
+_OLD = pattern(r"3\.(?:[0-6](?:\.\d+)?|[78]\.[0-7])(?:-|\Z)")
+_SAME_PIP = 'pip install --no-cache-dir "pip${PYTHON_PIP_VERSION:+==$PYTHON_PIP_VERSION}"'
 
 
 @record
@@ -191,7 +195,13 @@ def _plan(build: Build, stage: Stage, installs: list[Step], style: _Style, envir
     if style is not _STYLES["venv"] and managers & {"poetry", "pipenv"}:
         first = min(managers & {"poetry", "pipenv"})
         raise Obstacle(f"{first} has no option for the style {build.options['style']}: it wants venv", where.line)
-    prepare = [f"{'run' if lower else 'RUN'} {style.create}"] if style.create else []
+    prepare = []
+    if style.create:
+        create = style.create
+        if stage.image is not None and _OLD.match(stage.image.tag or ""):
+            create += f" && {ACTIVE}/bin/{_SAME_PIP}"
+            prepare.append("# The image's own pip: the one that this Python brings is too old for many packages.")
+        prepare.append(f"{'run' if lower else 'RUN'} {create}")
     if style.environment:
         active = f"VIRTUAL_ENV={ACTIVE} " if managers & _ACTIVATED and style is _STYLES["venv"] else ""
         prepare.append(f"{'env' if lower else 'ENV'} {active}{style.environment}")

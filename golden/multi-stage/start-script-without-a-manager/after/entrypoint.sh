@@ -1,0 +1,3 @@
+#!/bin/sh
+# poetry is not needed here
+exec "$@"
