@@ -108,7 +108,7 @@ def missing(found: Sequence[Use], stages: Sequence[Stage]) -> tuple[Use, ...]:
 
 
 def _of_step(build: Build, step: Step) -> Iterator[Use]:
-    where = f"{step.keyword} on line {step.line}"
+    where = "a RUN" if step.keyword == "RUN" else step.keyword
     for install in step.installs:
         if install.manager in _OTHER_MANAGERS:
             raise Obstacle(f"what {install.manager} builds may need a compiler", step.line)

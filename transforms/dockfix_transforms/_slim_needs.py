@@ -55,7 +55,7 @@ def slim_needs(build: Build) -> SlimNeeds:
     early = 0
     for use in missing(uses(build, stages), stages):
         reasons.setdefault(use.package, f"{use.where} calls {use.command}")
-        early = min(early or use.line, use.line) if use.where.startswith("RUN") and use.line else early
+        early = min(early or use.line, use.line) if use.where == "a RUN" else early
     present = apt_packages(stages)
     unknown: list[str] = []
     installed = list(_installed(build, stages, python))
