@@ -23,24 +23,28 @@ def _plain() -> frozenset[str]:
     return frozenset(table("apt_recommends")["plain"])
 
 
-def needed_with(package: str) -> tuple[str, ...] | None:
-    """Return the recommended packages that *package* needs all the same; None where the table does not tell."""
+def needed_with(package: str, text: str) -> tuple[str, ...] | None:
+    """Return the recommended packages that *package* needs all the same; None where the table does not tell.
+
+    *text* is the Dockerfile's: what it mentions it may use.
+    """
     name = re.split(r"[=/:]", package, maxsplit=1)[0]
     known = table("apt_recommends")
-    if name in _plain():
-        return ()
-    for pattern, companions in known["needs"].items():
+    found = next((item for pattern, item in known["needs"].items() if re.fullmatch(pattern, name)), None)
+    patterns = known["plain_patterns"]
+    if found is None and name not in _plain() and not any(re.fullmatch(pattern, name) for pattern in patterns):
+        return None
+    for pattern, uses in known["mentioned"].items():
         if re.fullmatch(pattern, name):
-            return tuple(companions)
-    if any(re.fullmatch(pattern, name) for pattern in known["plain_patterns"]):
-        return ()
-    return None
+            return (*(found or ()), *(other for other, use in uses.items() if re.search(use, text)))
+    return tuple(found or ())
 
 
 def without_recommends(build: Build, step: Step, commands: tuple[AptCommand, ...]) -> Iterator[Fix | Skip]:
     """Add ``--no-install-recommends`` to the installs of a RUN, and name what their packages need all the same."""
     if "nstall-Recommends" in build.dockerfile.text:
         return
+    text = build.dockerfile.text
     edits: list[Edit] = []
     unknown: dict[str, None] = {}
     added: dict[str, None] = {}
@@ -48,12 +52,12 @@ def without_recommends(build: Build, step: Step, commands: tuple[AptCommand, ...
         if item.action != "install" or any("-recommends" in word.raw for word in item.options) or not item.operands:
             continue
         names: list[tuple[Word, tuple[str, ...]]] = []
-        strange = [word.raw for word in item.operands if word.value is None or needed_with(word.value) is None]
+        strange = [word.raw for word in item.operands if word.value is None or needed_with(word.value, text) is None]
         if strange:
             unknown.update(dict.fromkeys(strange))
             continue
         for word in item.operands:
-            names.append((word, needed_with(word.value or "") or ()))
+            names.append((word, needed_with(word.value or "", text) or ()))
         edits.append(insert(_behind_options(item), " --no-install-recommends"))
         edits += _companions(build, step, item, names, added)
     if unknown:

@@ -32,7 +32,19 @@ if TYPE_CHECKING:
 
 _LISTS: Final = "rm -rf /var/lib/apt/lists/*"
 _SAME: Final = {"upgrade": "upgrade --with-new-pkgs", "full-upgrade": "dist-upgrade"} | {
-    name: name for name in ("install", "update", "remove", "purge", "autoremove", "clean", "autoclean")
+    name: name
+    for name in (
+        "install",
+        "update",
+        "remove",
+        "purge",
+        "autoremove",
+        "clean",
+        "autoclean",
+        "download",
+        "source",
+        "build-dep",
+    )
 }
 """The subcommands of apt, as apt-get has them."""
 _SIMULATES: Final = frozenset({"-s", "--simulate", "--dry-run", "--just-print", "--no-act", "--print-uris"})
