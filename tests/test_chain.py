@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dockfix.build.model import Build
-from dockfix.chain import ROUNDS, Settings, _move_lines, _touches, run
+from dockfix.chain import ROUNDS, Settings, _move_lines, _touches, for_development, run
 from dockfix.project.files import MemoryFiles
 from dockfix.registry import load_transforms
 from dockfix.syntax.edit import Edit, apply_edits, insert
@@ -147,6 +147,53 @@ def test_safe_only_keeps_to_safe_fixes_whatever_the_transform_says() -> None:
     safe_this_time = named("b", replacing("two", "2", safety=Safety.SAFE), safety=Safety.REVIEW)
     assert after(review, safe_this_time, safe_only=True) == TEXT.replace("two", "2")
     assert after(review, safe_this_time) == TEXT.replace("two", "2").replace("one", "1")
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("Dockerfile.dev", True),
+        ("docker/dev/Dockerfile", True),
+        ("api/Dockerfile-local", True),
+        ("test.Dockerfile", True),
+        (".devcontainer/Dockerfile", True),
+        ("Dockerfile", False),
+        ("Dockerfile.prod", False),
+        ("device/Dockerfile", False),
+        ("tests/Dockerfile", False),
+    ],
+)
+def test_what_is_for_production_leaves_a_dockerfile_for_development(path: str, expected: bool) -> None:
+    assert for_development(path) is expected
+    production = Transform("a", Safety.SAFE, Phase.CONTENT, replacing("one", "1"), {}, production=True)
+    anywhere = named("b", replacing("two", "2"))
+    files = MemoryFiles({path: TEXT})
+    result = run(files, [path], Settings((production, anywhere)))
+    assert ("RUN 1\n" in result.after[path]) is not expected
+    assert "RUN 2\n" in result.after[path]
+    assert [skip.reason for skip in result.skips] == ["the Dockerfile is for development, by its name"] * expected
+
+
+def test_a_fix_is_found_in_the_file_that_it_edits() -> None:
+    def pin(build: Build) -> Items:
+        text = build.project.files.text("requirements.txt") or ""
+        if "flask\n" in text:
+            at = text.index("flask\n") + 5
+            yield Fix("pin flask", {"requirements.txt": [insert(at, "==3.1.0")]}, 2)
+
+    _, result = try_transforms((named("a", pin),), {"Dockerfile": TEXT, "requirements.txt": "redis\nflask\n"})
+    assert [(done.path, done.line, done.dockerfile) for done in result.fixes] == [("requirements.txt", 2, "Dockerfile")]
+
+
+def test_a_line_that_was_only_moved_keeps_its_number() -> None:
+    def move(build: Build) -> Items:
+        text = build.dockerfile.text
+        if text.index("RUN one\n") < text.index("RUN two\n"):
+            start, end = text.index("RUN one\n"), text.index("CMD")
+            yield Fix("move it", {build.path: [Edit(start, end, "RUN two\nRUN one\n")]}, 2)
+
+    _, result = try_transforms((named("a", move), named("b", replacing("one", "1"))), {"Dockerfile": TEXT})
+    assert [(done.transform, done.line) for done in result.fixes] == [("a", 2), ("b", 2)]
 
 
 def test_lines_are_those_of_the_file_as_it_was() -> None:

@@ -21,6 +21,11 @@ from dockfix.transform import Fix, Safety, Skip, Transform
 
 ROUNDS: Final = 10
 
+_DEVELOPMENT: Final = frozenset(
+    {"dev", "devel", "develop", "development", "local", "debug", "test", "tests", "testing"}
+)
+_DEVELOPMENT_FOLDERS: Final = frozenset({".devcontainer", "dev", "development", "local", "debug"})
+
 
 @record
 class Done:
@@ -290,6 +295,9 @@ class _Run:
             self.fail(f"stopped with {type(error).__name__}: {error}; its fixes are left out", 0, name)
             self.answers[name] = ([], [])
             return False
+        if transform.production and (fixes or held) and for_development(self.path):
+            reason = "the Dockerfile is for development, by its name"
+            fixes, held, refused = [], [], [Refused(name, self.path, self.path, 0, reason)]
         self.answers[name] = (held, refused)
         accepted = _without_overlaps(fixes)
         if not accepted:
@@ -405,6 +413,13 @@ def _touches(taken: Sequence[tuple[int, int]], start: int, end: int) -> bool:
     return (at > 0 and (taken[at - 1][1] > start or taken[at - 1][0] == start)) or (
         at < len(taken) and (taken[at][0] < end or taken[at][0] == start)
     )
+
+
+def for_development(path: str) -> bool:
+    """Return whether a Dockerfile is for development, testing or debugging, by its name or its folder's."""
+    *folders, name = path.lower().split("/")
+    words = name.replace("-", ".").replace("_", ".").split(".")
+    return not _DEVELOPMENT.isdisjoint(words) or not _DEVELOPMENT_FOLDERS.isdisjoint(folders)
 
 
 def _move_lines(origin: Sequence[int], before: str, edits: Iterable[Edit]) -> list[int]:

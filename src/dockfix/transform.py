@@ -102,6 +102,8 @@ class Transform:
     function: Function
     options: Mapping[str, object]
     """Names and default values of its options."""
+    production: bool = False
+    """Whether it is about images that serve: a Dockerfile for development is left as it is."""
 
     @property
     def documentation(self) -> str:
@@ -117,12 +119,15 @@ class Transform:
 
 
 def transform(
-    *, safety: Safety, phase: Phase, options: Mapping[str, object] | None = None
+    *, safety: Safety, phase: Phase, options: Mapping[str, object] | None = None, production: bool = False
 ) -> Callable[[Function], Transform]:
-    """Return a decorator that makes a ``Transform`` of a function. Its name is the function's, with dashes."""
+    """Return a decorator that makes a ``Transform`` of a function. Its name is the function's, with dashes.
+
+    With *production* its fixes are refusals where the Dockerfile is for development, by its name (``Dockerfile.dev``).
+    """
 
     def decorate(function: Function) -> Transform:
         name = function.__name__.replace("_", "-")
-        return Transform(name, safety, phase, function, dict(options or {}))
+        return Transform(name, safety, phase, function, dict(options or {}), production)
 
     return decorate

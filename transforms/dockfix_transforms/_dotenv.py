@@ -54,7 +54,7 @@ def hide_secrets(build: Build, patterns: list[str], needs: Needs, code: Code, li
             reason = f"{code.loads_env} loads it, and no compose service would pass it to the container"
         elif any("/" in path for path in files):
             reason = f"{code.loads_env} loads one that is not at the root of the build context"
-        passed = {service.name for service in services if service.env_files}
+        passed = {service.name for service in services if service.env_files or _is_mounted(build, service)}
         for path in dict.fromkeys(service.path for service in services):
             mine = [one for one in services if one.path == path and one.kind == "built" and one.name not in passed]
             changed = _env_files(build, context, path, mine)
@@ -71,6 +71,12 @@ def hide_secrets(build: Build, patterns: list[str], needs: Needs, code: Code, li
     lines += [("Secrets", f"!{prefix}{name}") for name in kept if any(".env.*" in text for _, text in lines)]
     edits[context.ignore_path] = [added(context.ignore_file, lines)]
     yield Fix("keep .env out of the image", edits, line, Safety.REVIEW, tuple(notes))
+
+
+def _is_mounted(build: Build, service: Service) -> bool:
+    """Whether the host's files lie over the working directory: the program finds .env there."""
+    workdir = build.final.workdir or "/"
+    return any(mount.bind and f"{workdir}/".startswith(f"{mount.target.rstrip('/')}/") for mount in service.mounts)
 
 
 def _env_files(build: Build, context: Context, path: str, services: list[Service]) -> list[Edit] | None:

@@ -37,7 +37,8 @@ _CODE_PORT: Final = pattern(
 )
 _HOME_DOWNLOAD: Final = pattern(
     r"playwright\s+install|pyppeteer|nltk|huggingface|from_pretrained|torch\.hub|whisper|pipx|uv tool|uv python|rustup|"
-    r"install-poetry|(?:curl|wget)\b[^\n|;&]*\|\s*(?:sudo\s+)?(?:\S*/)?(?:ba|da|z)?(?:sh|python[\d.]*)\b"
+    r"install-poetry|git\s+config\s+--global|gcloud\s+\w+|aws\s+configure|kubectl\s+config|helm\s+repo|--generate-config|"
+    r"(?:curl|wget)\b[^\n|;&]*\|\s*(?:sudo\s+)?(?:\S*/)?(?:ba|da|z)?(?:sh|python[\d.]*)\b"
 )
 _SCRIPT: Final = pattern(r"[\w./-]+\.(?:sh|bash|py)|[\w./-]*(?:entrypoint|start|run|boot)[\w.-]*")
 

@@ -27,7 +27,7 @@ _MIGRATES: Final = pattern(r"\b(?:migrate|alembic|db\s+upgrade|loaddata|initdb|c
 _PYTHON_BASE: Final = pattern(r"(?:.*/)?(?:python|pypy)(?:-\w+)?\Z|.*/?uv\Z|tiangolo/.*|.*python.*")
 
 
-@transform(safety=Safety.REVIEW, phase=Phase.CONTENT)
+@transform(safety=Safety.REVIEW, phase=Phase.CONTENT, production=True)
 def healthcheck(build: Build) -> Iterator[Fix | Skip]:
     """Tell Docker how to find out whether the web server still answers.
 
@@ -66,7 +66,7 @@ def healthcheck(build: Build) -> Iterator[Fix | Skip]:
     step = cmd or entry
     if step is None or not any(_SERVER.search(one.instruction.value) for one in (entry, cmd) if one is not None):
         return
-    if last_step(build, "HEALTHCHECK") is not None or ".devcontainer" in build.path or build.final.of("ONBUILD"):
+    if last_step(build, "HEALTHCHECK") is not None or build.final.of("ONBUILD"):
         return
     from dockfix_transforms._listening import listening_of
 

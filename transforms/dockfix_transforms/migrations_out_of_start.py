@@ -27,7 +27,7 @@ _DEPLOYS: Final = pattern(
 )
 
 
-@transform(safety=Safety.REVIEW, phase=Phase.COMPOSE)
+@transform(safety=Safety.REVIEW, phase=Phase.COMPOSE, production=True)
 def migrations_out_of_start(build: Build) -> Iterator[Fix | Skip]:
     """Migrate the database once, in a container of its own, not whenever a container of the application starts.
 

@@ -47,7 +47,7 @@ _STYLES = {
 }
 
 
-@transform(safety=Safety.REVIEW, phase=Phase.STAGES, options={"style": "venv"})
+@transform(safety=Safety.REVIEW, phase=Phase.STAGES, production=True, options={"style": "venv"})
 def multi_stage(build: Build) -> Iterator[Fix | Skip]:
     """Install the dependencies in a builder stage and ship a final stage without the build tools.
 
@@ -90,7 +90,7 @@ def multi_stage(build: Build) -> Iterator[Fix | Skip]:
     Source: Docker's documentation, "Multi-stage builds" (https://docs.docker.com/build/building/multi-stage/), and
     Python's, "venv" (https://docs.python.org/3/library/venv.html).
     """
-    if len(build.stages) != 1 or ".devcontainer" in build.path:
+    if len(build.stages) != 1:
         return
     stage = build.final
     installs = [

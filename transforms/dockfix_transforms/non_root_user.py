@@ -43,7 +43,7 @@ class _User:
     """The RUN that makes it already, None where this transform does."""
 
 
-@transform(safety=Safety.REVIEW, phase=Phase.USER)
+@transform(safety=Safety.REVIEW, phase=Phase.USER, production=True)
 def non_root_user(build: Build) -> Iterator[Fix | Skip]:
     """Run the program as an unprivileged user that owns the application's directory.
 
@@ -76,8 +76,6 @@ def non_root_user(build: Build) -> Iterator[Fix | Skip]:
     Source: Docker's documentation, "Building best practices", USER
     (https://docs.docker.com/build/building/best-practices/#user).
     """
-    if ".devcontainer" in build.path:
-        return
     chain = _ancestry(build)
     user_steps = [step for stage in chain for step in stage.of("USER")]
     if user_steps and not re.match(r"(?:root|0)?(?::|\Z)", user_steps[-1].instruction.value.strip("\"'")):

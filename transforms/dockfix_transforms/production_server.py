@@ -20,7 +20,7 @@ _PRODUCTION: Final = pattern(r"\b(?:gunicorn|uwsgi|daphne|hypercorn|waitress-ser
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "::1", "[::1]")
 
 
-@transform(safety=Safety.REVIEW, phase=Phase.START)
+@transform(safety=Safety.REVIEW, phase=Phase.START, production=True)
 def production_server(build: Build) -> Iterator[Fix | Skip]:
     """Run the application with a production server in place of the framework's development server.
 

@@ -25,7 +25,7 @@ _NEXT_LINE: Final = pattern(r"[ \t]*[\\`]\r?\n[ \t]*\Z")
 _NO_LIBRARY: Final = frozenset({"apt", "pip", "poetry", "uv-pip", "uv-sync", "pipenv", "pdm"})
 
 
-@transform(safety=Safety.REVIEW, phase=Phase.BASE)
+@transform(safety=Safety.REVIEW, phase=Phase.BASE, production=True)
 def slim_base(build: Build) -> Iterator[Fix | Skip]:
     """Ship the slim Python image, with what the program used of the full one.
 
