@@ -260,3 +260,92 @@ def test_a_plain_block_can_always_be_extended(data: dict[str, Any], indent: int)
     assert kept(text, edits)
     data[service]["environment"] = {"KEY": "${KEY:?}"}
     assert yaml.safe_load(apply_edits(text, edits)) == {"services": data}
+
+
+SHARED = """\
+x-app: &app  # for both
+  build: .
+  environment: &env
+    A: "1"   # one
+    B: two
+  volumes: &volumes
+    - .:/app
+x-lists: [&one a, *one]
+services:
+  web:
+    <<: *app
+    ports: ["80:80"]  # open
+    command: &command serve --port 80
+  job:
+    <<: [*app, {user: me}]
+    environment:
+      <<: *env
+      C: !!str 3
+    volumes: *volumes
+    command: *command
+  own:
+    environment: {D: 'd'}
+    depends_on:
+    - web   # first
+
+    # second
+    - job
+    labels: !reset []
+"""
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_what_anchors_share_stays_as_it_is(newline: str) -> None:
+    text = SHARED.replace("\n", newline)
+    data = yaml.safe_load(SHARED.replace("!reset ", ""))
+    changes = 0
+    for path, _ in places(data):
+        step = path[-1] if path else None
+        tried: list[list[Edit] | None] = [
+            remove_key(text, path),
+            add_key(text, path, "new", {"k": ["v", "w: x"]}),
+            add_item(text, path, "i # j"),
+            replace_scalar(text, path, "it's"),
+            items_to_keys(text, path, {"web": {"c": "d"}, "job": {"c": "d"}, ".:/app": {}, "80:80": {}}),
+            set_environment(text, str(step), "NEW", "${NEW:?}"),
+        ]
+        for removes, edits in zip((True, *(False,) * 5), tried, strict=True):
+            if edits is None:
+                continue
+            changes += 1
+            after = apply_edits(text, edits)
+            assert after.count("&") == text.count("&")
+            if not removes:
+                assert (after.count("*"), after.count("!")) == (text.count("*"), text.count("!"))
+                assert after.count("#") >= text.count("#")
+            assert after.count("\n") == after.count("\r\n") or newline == "\n"
+            again = yaml.safe_load(after.replace("!reset ", ""))
+            old, new = data["services"], again.get("services", {})
+            differing = [one for one in old if new and new.get(one) != old[one]]
+            assert len(differing) <= 1, f"{path}: {after}"
+    assert changes > 15
+
+
+@settings(max_examples=150, deadline=None)
+@given(documents(), st.data())
+def test_items_become_keys_wherever_they_are(document: tuple[dict[str, Any], str], draw: st.DataObject) -> None:
+    _, text = document
+    try:
+        data = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return
+    lists = [(path, value) for path, value in places(data) if isinstance(value, list)]
+    if not lists:
+        return
+    path, value = draw.draw(st.sampled_from(lists))
+    wanted = {item: {"condition": "service_healthy"} for item in value if isinstance(item, str)}
+    edits = items_to_keys(text, path, wanted)
+    if edits is None:
+        return
+    parent = data
+    for step in path[:-1]:
+        parent = parent[step]
+    parent[path[-1]] = wanted
+    after = apply_edits(text, edits)
+    assert yaml.safe_load(after) == data
+    assert after.count("#") == text.count("#")

@@ -6,7 +6,18 @@ make is read again and must say exactly what was said before but for the one cha
 
 A path is a sequence of keys (``str``) and positions in sequences (``int``) from the top: ``("services", "web")``.
 New values are ``str``, ``int``, ``bool``, None (null), a mapping, a list (written as a block) or a tuple (written in
-brackets, its strings in double quotes).
+brackets, its strings in double quotes). New strings are quoted where YAML wants it, in the quotes of what is beside
+them; new lines take the indentation and the line ends of the file. Several changes of one file::
+
+    editing = Editing(text)
+    if not editing.apply(add_key(editing.text, ("services",), "migrate", {"build": "."}, after=["web"])):
+        ...  # hold back: the file is not written in a way that can be extended
+    if not editing.apply(set_environment(editing.text, "migrate", "SECRET_KEY", "${SECRET_KEY:?}")):
+        ...
+    edits = editing.edits()  # of the first text, as a Fix wants them
+
+``add_key`` to a key with nothing behind it (``environment:``) fills it, and ``read_tree(text).at(path)`` tells what is
+there. A service that a merge (``<<``) completes can be given other keys than those that the merge brings.
 """
 
 from __future__ import annotations
@@ -478,7 +489,7 @@ def _may_be_plain(value: str, flow: bool) -> bool:
         return False
     if value.startswith(("*", "- ", "---")) or value == "-":
         return False
-    return not (flow and re.search(r"[][{},:]", value))
+    return not (flow and re.search(r"[][{},:?]", value))
 
 
 class _Layout:
