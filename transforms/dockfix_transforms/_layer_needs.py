@@ -8,6 +8,7 @@ from posixpath import basename, dirname, join, normpath
 from typing import Final
 
 from dockfix.build.copies import Copy
+from dockfix.build.expand import expand_word
 from dockfix.build.installs import Install
 from dockfix.build.layout import may_be_cut
 from dockfix.build.manifests import Manifest, Unknown, manifests_of, origin_of, settings_of
@@ -180,7 +181,10 @@ def source_free(place: Place, step: Step, script: Script, command: Command) -> b
             return False
         return _HARMLESS.match(text) is not None
     if name == "rm":
-        return all(word.startswith(_REMOVABLE) for word in text.split())
+        return all(
+            (expand_word(word, step.env, step.escape) or word).startswith(_REMOVABLE) or word.startswith(_REMOVABLE)
+            for word in text.split()
+        )
     if name in ("curl", "wget"):
         return command.after == "|" and "@" not in text
     if re.fullmatch(r"sh|bash|python[\d.]*|gpg|apt-key", name) and command.before == "|":

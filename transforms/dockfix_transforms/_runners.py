@@ -106,7 +106,9 @@ def _kept(build: Build, stage: Stage, step: Step, words: Sequence[str]) -> list[
         raise Obstacle(f"{tool} is used in the final stage, which has it no more", line)
     del rest[0]
     module = False
+    synced = tool == "uv" and (step.env.get("UV_NO_SYNC") or "") not in ("", "0", "false")
     while rest and rest[0].startswith("-"):
+        synced = synced or rest[0] == "--no-sync"
         if tool == "uv" and rest[0] in ("-m", "--module"):
             module = True
         elif tool != "uv" or rest[0] not in _UV_IGNORED:
@@ -114,14 +116,17 @@ def _kept(build: Build, stage: Stage, step: Step, words: Sequence[str]) -> list[
         del rest[0]
     if not rest or "$" in rest[0]:
         raise Obstacle(f"what {tool} run starts is not known", line)
-    _check_name(build, stage, tool, rest[0], line)
+    _check_name(build, stage, tool, rest[0], line, synced)
     if module:
         return ["python", "-m", *rest]
     return ["python", *rest] if tool == "uv" and rest[0].endswith(".py") else rest
 
 
-def _check_name(build: Build, stage: Stage, tool: str, name: str, line: int) -> None:
-    """Raise ``Obstacle`` where only the package manager knows what *name* is, or does more than to start it."""
+def _check_name(build: Build, stage: Stage, tool: str, name: str, line: int, synced: bool) -> None:
+    """Raise ``Obstacle`` where only the package manager knows what *name* is, or does more than to start it.
+
+    *synced* tells that uv installs nothing when it starts a program.
+    """
     context = build.project.context
     if tool == "pipenv":
         table = toml_of(context.text("Pipfile") or "") or {}
@@ -132,7 +137,7 @@ def _check_name(build: Build, stage: Stage, tool: str, name: str, line: int) -> 
         return
     table = toml_of(context.text("pyproject.toml") or "") or {}
     installed = _project_installed(stage)
-    if tool == "uv" and not installed and is_package("uv-sync", table, context.text("uv.lock")):
+    if tool == "uv" and not synced and not installed and is_package("uv-sync", table, context.text("uv.lock")):
         raise Obstacle("uv run installs the project when the container starts", line)
     if name in _scripts(table) and not installed:
         raise Obstacle(f"{tool} run {name} is a script of the project, which the image does not install", line)

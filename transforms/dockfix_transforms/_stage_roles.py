@@ -9,6 +9,7 @@ from posixpath import basename
 from typing import Final
 
 from dockfix.build.copies import Copy
+from dockfix.build.expand import expand_word
 from dockfix.build.installs import Install
 from dockfix.build.keyvalue import pairs_of
 from dockfix.build.model import Build, Stage, Step
@@ -172,7 +173,7 @@ def _install_role(step: Step, release: str | None) -> Role:
             raise Obstacle(f"the RUN does more than to install packages: {name or command.words[0].raw}", line)
         elif name.startswith("python") and words[:2] != ["-m", "pip"]:
             raise Obstacle("the RUN does more than to install packages: " + " ".join([name, *words[:2]]), line)
-        elif name == "rm" and not all(_REMOVABLE.match(word) for word in words):
+        elif name == "rm" and not all(_REMOVABLE.match(_expanded(step, word)) for word in words):
             raise Obstacle("the RUN removes files that the final stage may have", line)
     runtime: list[str] = []
     for package in packages:
@@ -182,6 +183,10 @@ def _install_role(step: Step, release: str | None) -> Role:
         needed = runtime_packages(package, release)
         runtime += [package] if needed is None else needed
     return Role(builder=True, final=False, runtime=tuple(dict.fromkeys(runtime)))
+
+
+def _expanded(step: Step, word: str) -> str:
+    return expand_word(word, step.env, step.escape) or word if word.startswith("$") else word
 
 
 def _prepares(step: Step, command: Command) -> bool:
@@ -237,6 +242,9 @@ def _run_role(step: Step, release: str | None) -> tuple[Role, set[str]]:
             if name not in _IMAGE_STATE or re.search(r"setup\.py|\bvenv\b|virtualenv|ensurepip", text):
                 raise Obstacle(f"whether the builder needs what this RUN does is not known: {_shown(text)}", line)
         return Role(builder=False, final=True), set()
+    script = step.script
+    if script is not None and any(brings_tools(script, command, None) for command in commands):
+        return _install_role(step, release), set()
     if any(install.manager != "apt" for install in step.installs):
         manager = next(install.manager for install in step.installs if install.manager != "apt")
         raise Obstacle(f"which stage needs what {manager} installs is not known", line)
@@ -421,7 +429,7 @@ def check_start(build: Build, stage: Stage) -> None:
                     break
     for line, text in texts:
         for match in _BELOW_LOCAL.finditer(text):
-            if basename(match.group()) not in copied:
+            if basename(match.group()) not in copied | PROGRAMS:
                 raise Obstacle(f"{match.group()} is named, where the packages are now", line)
         if login := _LOGIN.search(text):
             raise Obstacle(f"`{login.group().strip()}` resets PATH", line)

@@ -110,6 +110,10 @@ def _of_requirements(install: Install, context: Context, origin: Callable[[str],
         source = origin(target)
         if source is None:
             raise Unknown(f"{name} is not in the build context" if "$" not in name else f"{name} is not known")
+        if install.manager == "uv-pip" and posixpath.basename(name) == "pyproject.toml":
+            _check_dependencies(source, context.text(source) or "")
+            found.setdefault(source, target)
+            continue
         paths, reasons = reachable_manifests(context.text, source)
         if reasons:
             raise Unknown(reasons[0])
@@ -122,6 +126,15 @@ def _of_requirements(install: Install, context: Context, origin: Callable[[str],
     if install.unsure:
         raise Unknown(install.unsure[0])
     return tuple(Manifest(source, target) for source, target in found.items())
+
+
+def _check_dependencies(source: str, text: str) -> None:
+    """Raise ``Unknown`` unless the pyproject.toml *text* itself says what the project depends on."""
+    if local := _local_in("pyproject.toml", text):
+        raise Unknown(f"{source} names files of the source ({local})")
+    project = (toml_of(text) or {}).get("project")
+    if project is None or {"dependencies", "optional-dependencies"} & set(project.get("dynamic") or ()):
+        raise Unknown(f"{source} does not say what the project depends on")
 
 
 def _by_convention(install: Install, context: Context, origin: Callable[[str], str | None]) -> tuple[Manifest, ...]:
