@@ -1,0 +1,3 @@
+from setuptools import setup
+
+setup(name="demo", python_requires="==3.12.*")
