@@ -47,6 +47,7 @@ _SETTINGS: Final = {
     "http.followRedirects": "false",
     "http.lowSpeedLimit": "1000",
     "http.lowSpeedTime": "60",
+    "fetch.unpackLimit": "1",
     "gc.auto": "0",
     "maintenance.auto": "false",
     "commit.gpgSign": "false",

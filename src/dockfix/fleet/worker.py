@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -20,7 +19,8 @@ from typing import Any
 
 from dockfix.fleet.campaign import CampaignError, ChainSettings, ForgeSettings, Limits
 from dockfix.fleet.clone import Clone, Head, clone, head_of
-from dockfix.fleet.git import Git, GitError, clean_environment
+from dockfix.fleet.git import Git, GitError
+from dockfix.fleet.loaded_chain import loaded_chain
 from dockfix.fleet.secret import read_secret
 
 
@@ -115,35 +115,12 @@ def _run_chain(
     """Run the chain in a process of its own; return its answer, or what went wrong."""
     request = {
         "root": root,
+        "home": home,
         "dockerfiles": dockerfiles,
         "settings": {**asdict(chain), "transforms": None},
         "transforms": _written(chain.transforms, home),
-        "seconds": seconds,
     }
-    path = os.pathsep.join(entry for entry in sys.path if os.path.isabs(entry) and os.path.exists(entry))
-    try:
-        done = subprocess.run(
-            [sys.executable, "-P", "-s", "-m", "dockfix.fleet.chain_process"],
-            input=json.dumps(request).encode(),
-            capture_output=True,
-            env={**clean_environment(home), "PYTHONPATH": path, "PYTHONUTF8": "1"},
-            cwd=home,
-            timeout=seconds + 2,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return "took longer than limits.seconds allows"
-    if done.returncode < 0:
-        import signal
-
-        name = signal.Signals(-done.returncode).name
-        late = name in ("SIGALRM", "SIGXCPU")
-        return "took longer than limits.seconds allows" if late else f"the chain was stopped by {name}"
-    if done.returncode:
-        lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        return f"the chain stopped: {lines[-1][:300] if lines else f'exit status {done.returncode}'}"
-    answer: dict[str, Any] = json.loads(done.stdout)
-    return answer.get("error") or answer
+    return loaded_chain().ask(request, seconds)
 
 
 def chain_key(chain: ChainSettings) -> str:
