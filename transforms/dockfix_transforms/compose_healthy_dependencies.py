@@ -98,11 +98,13 @@ def _file(build: Build, file: ComposeFile) -> Iterator[Fix | Skip]:
     editing = Editing(file.text)
     healthy: list[str] = []
     new: list[str] = []
+    refused: list[str] = []
     for name, entry in known.items():
         try:
             check = _check(build, file, name, entry)
         except _Obstacle as obstacle:
-            yield Skip(f"{name} gets no health check: {obstacle}", file.lines.get(name, 0), file.path)
+            refused.append(f"{name} gets no health check: {obstacle}")
+            yield Skip(refused[-1], file.lines.get(name, 0), file.path)
             continue
         if check is not None:
             if not editing.apply(add_key(editing.text, ("services", name), "healthcheck", check)):
@@ -122,7 +124,7 @@ def _file(build: Build, file: ComposeFile) -> Iterator[Fix | Skip]:
             reason = f"{name} does not wait: its depends_on is shared or written in a way that is not plain"
             yield Skip(reason, file.lines.get(name, 0), file.path)
     if waits or (new and _awaited(file, new)):
-        yield _fix(build, file, editing.edits(), new, waits, healthy)
+        yield _fix(build, file, editing.edits(), new, waits, healthy, refused)
 
 
 def _unchecked(file: ComposeFile) -> set[str]:
@@ -141,13 +143,19 @@ def _awaited(file: ComposeFile, names: list[str]) -> bool:
 
 
 def _fix(
-    build: Build, file: ComposeFile, edits: list[Any], new: list[str], waits: list[str], healthy: list[str]
+    build: Build,
+    file: ComposeFile,
+    edits: list[Any],
+    new: list[str],
+    waits: list[str],
+    healthy: list[str],
+    refused: list[str],
 ) -> Fix:
     if waits:
         title = f"{_listed(waits)}: wait until {_listed(healthy)} {'is' if len(healthy) == 1 else 'are'} healthy"
     else:
         title = f"{_listed(new)}: a health check, which others wait for"
-    notes = []
+    notes = [f"{reason}." for reason in refused]
     if waits:
         notes.append(f"A health check that fails keeps {_listed(waits)} from starting.")
     if re.match(r"3|2(?:\.0)?\Z", str(file.data.get("version", ""))):
@@ -190,6 +198,9 @@ def _check(build: Build, file: ComposeFile, name: str, entry: Mapping[str, Any])
     for variable, value in entry.get("needs", {}).items():
         if env.get(variable) != value:
             raise _Obstacle(f"{variable} is not {value}")
+    for variable in entry.get("lacks", ()):
+        if variable in env:
+            raise _Obstacle(f"{variable} is set")
     check = str(entry["check"]).strip()
     if "auth" in entry and re.search(entry["auth"], command):
         check = str(entry["check_auth"])

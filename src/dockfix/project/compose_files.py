@@ -41,13 +41,10 @@ def overlays(files: Files, path: str) -> tuple[str, ...]:
     It is said by their name (``compose.override.yaml``), by the order of ``-f`` in scripts and documentation or of
     ``COMPOSE_FILE``, or because a service of the same name has neither image nor build in them.
     """
-    folders = _folders(files)
     folder, name = posixpath.split(path)
-    if sum(map(len, folders.values())) < 2:
-        return ()
     override = f"{name.rpartition('.')[0]}.override"
     found = []
-    for other in folders.get(folder, ()):
+    for other in _folders(files).get(folder, ()):
         named = posixpath.basename(other).rpartition(".")[0] == override
         if other != path and (named or _completes(services_of(files, other), services_of(files, path))):
             found.append(other)

@@ -1,0 +1,3 @@
+#!/bin/sh
+docker compose --file compose.yaml \
+  --file deploy/live.yaml up -d
