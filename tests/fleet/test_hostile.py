@@ -199,3 +199,15 @@ def look(build):
     assert "HOME" in reason
     assert "TOKEN" not in reason
     assert "SECRET" not in reason
+
+
+def test_a_repository_around_the_plan_has_no_say(fleet: Fleet, trap: Path) -> None:
+    """The plan's folder may lie in somebody's repository, whose settings are not meant for others."""
+    git("init", "--quiet", fleet.root)
+    (fleet.root / ".git/config").write_text(
+        f'[url "file:///nonexistent"]\ninsteadOf = {fleet.forge.address}\n[core]\nfsmonitor = touch {trap}\n'
+    )
+    fleet.add("acme/one")
+    assert fleet.plan() == 0
+    assert fleet.publish() == 0
+    assert not trap.exists()

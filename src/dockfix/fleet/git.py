@@ -70,13 +70,14 @@ class TimedOut(GitError):
 
 
 def clean_environment(home: str, keep: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return an environment with an empty home, in which no setting of the user or the machine applies."""
+    """Return an environment in which no setting of the user, the machine, or a repository around *home* applies."""
     source = os.environ if keep is None else keep
     return {
         **{name: source[name] for name in _KEPT if name in source},
         "HOME": home,
         "XDG_CONFIG_HOME": home,
         "LC_ALL": "C.UTF-8",
+        "GIT_CEILING_DIRECTORIES": os.path.dirname(os.path.abspath(home)),
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_CONFIG_GLOBAL": "/dev/null",
         "GIT_ATTR_NOSYSTEM": "1",

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -56,10 +57,9 @@ class Planned:
 def plan_repository(job: Job) -> Planned:
     """Plan one repository. Never raises for what is the repository's own fault: that is its result."""
     start = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="dockfix-", dir=job.scratch, ignore_cleanup_errors=True) as scratch:
-        home = os.path.join(scratch, "home")
-        os.mkdir(home)
-        git = Git(home, read_secret(job.forge, required=False), start + job.limits.seconds, job.limits.megabytes)
+    with nullcontext(job.scratch) if job.scratch else tempfile.TemporaryDirectory(prefix="dockfix-") as place:
+        secret = read_secret(job.forge, required=False)
+        git = Git(place, secret, start + job.limits.seconds, job.limits.megabytes)
         head: Head | None = None
         try:
             head = head_of(git, job.url)
@@ -67,13 +67,20 @@ def plan_repository(job: Job) -> Planned:
                 return Planned(job.name, "unchanged", "empty: it holds no commit")
             if head.commit == job.known:
                 return Planned(job.name, "cached", commit=head.commit, branch=head.branch)
-            into = os.path.join(scratch, "clone")
-            cloned = clone(git, job.url, head, into, job.limits.megabytes)
-            between = time.monotonic()
-            planned = _planned(job, head, cloned, into, home, start + job.limits.seconds - between)
+            with tempfile.TemporaryDirectory(prefix="dockfix-", dir=place, ignore_cleanup_errors=True) as scratch:
+                return _cloned(job, git, head, scratch, start)
         except GitError as error:
             commit, branch = (head.commit, head.branch) if head else ("", "")
             return Planned(job.name, "failed", str(error), commit, branch, seconds=time.monotonic() - start)
+
+
+def _cloned(job: Job, git: Git, head: Head, scratch: str, start: float) -> Planned:
+    into = os.path.join(scratch, "clone")
+    home = os.path.join(scratch, "home")
+    os.mkdir(home)
+    cloned = clone(git, job.url, head, into, job.limits.megabytes)
+    between = time.monotonic()
+    planned = _planned(job, head, cloned, into, home, start + job.limits.seconds - between)
     return replace(planned, seconds=time.monotonic() - start, clone_seconds=between - start)
 
 
