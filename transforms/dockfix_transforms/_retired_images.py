@@ -174,8 +174,8 @@ def _sets(build: Build, env: Any, name: str) -> bool:
 def _has(build: Build, target: str) -> str | None:
     """Return the file of the context that the image has at *target*."""
     context = build.project.context
-    name = posixpath.basename(target)
-    return next((path for path in context.paths if path.endswith(name) and image_path(build, path) == target), None)
+    kind = posixpath.splitext(target)[1]
+    return next((path for path in context.paths if path.endswith(kind) and image_path(build, path) == target), None)
 
 
 def _gunicorn_target(build: Build, env: Any, line: int) -> str:
@@ -195,7 +195,7 @@ def _gunicorn_target(build: Build, env: Any, line: int) -> str:
 
 def _uwsgi_target(build: Build, retired: Retired, env: Any, line: int) -> str:
     module, variable = "main", str(retired.entry["variable"])
-    ini = _has(build, posixpath.normpath(env.get("UWSGI_INI") or "/app/uwsgi.ini"))
+    ini = _has(build, posixpath.normpath(posixpath.join("/app", env.get("UWSGI_INI") or "uwsgi.ini")))
     if ini is None and "UWSGI_INI" in env:
         raise Obstacle(f"{env['UWSGI_INI']} is not in the build context", line)
     if ini is not None:
@@ -211,18 +211,18 @@ def _uwsgi_target(build: Build, retired: Retired, env: Any, line: int) -> str:
         variable = inside or settings.get("callable", variable if "module" not in settings else "application")
     if env.get("STATIC_INDEX", "0") not in ("0", ""):
         raise Obstacle("STATIC_INDEX: nginx serves index.html by itself", line)
-    folder = posixpath.dirname(f"/app/{module.replace('.', '/')}")
-    if (
-        env.get("STATIC_URL", "/static") != "/static"
-        or env.get("STATIC_PATH", f"{folder}/static") != f"{folder}/static"
+    folders = {posixpath.dirname(f"/app/{module.replace('.', '/')}")}
+    folders |= {
+        posixpath.dirname(target)
+        for item in build.project.applications
+        if item.framework == "flask" and (target := image_path(build, item.path)) is not None
+    }
+    static = env.get("STATIC_PATH", "/app/static")
+    has_files = any((image_path(build, path) or "").startswith("/app/static/") for path in build.project.context.paths)
+    if env.get("STATIC_URL", "/static") != "/static" or (
+        static not in {f"{folder}/static" for folder in folders} and (has_files or "STATIC_PATH" in env)
     ):
-        raise Obstacle("nginx serves static files from a path of its own", line)
-    if (
-        folder != "/app"
-        and "STATIC_PATH" not in env
-        and any((image_path(build, path) or "").startswith("/app/static/") for path in build.project.context.paths)
-    ):
-        raise Obstacle("nginx serves /app/static, where the application does not look", line)
+        raise Obstacle("nginx serves static files from a path where the application does not look", line)
     return f"{module}:{variable}"
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from dockfix.build.keyvalue import pairs_of
 from dockfix.build.layout import block_start, removals
+from dockfix.build.lineage import lineage
 from dockfix.build.model import Build, Stage
 from dockfix.syntax.edit import Edit, apply_edits, insert
 from dockfix.transform import Fix, Phase, Safety, Skip, transform
@@ -61,7 +62,7 @@ def replace_retired_base(build: Build) -> Iterator[Fix | Skip]:
     for stage in build.stages:
         if retired_image(stage.image):
             try:
-                yield _fix(build, stage)
+                yield _fix(build, stage.index)
             except Obstacle as obstacle:
                 found = obstacle.skip
                 yield Skip(found.reason, found.line if found.path else found.line or stage.steps[0].line, found.path)
@@ -89,16 +90,18 @@ def _past_their_end(build: Build) -> Iterator[Fix]:
             yield Fix(title, {build.path: ()}, stage.steps[0].line, Safety.SUGGESTION, (note,))
 
 
-def _fix(build: Build, stage: Stage) -> Fix:
+def _fix(whole: Build, index: int) -> Fix:
     from dockfix_transforms import _retired_images
     from dockfix_transforms._python_images import published
 
+    build, rest = _up_to(whole, index)
+    stage = build.final
     first = stage.steps[0]
     image = stage.image
     word = first.instruction.value.split()[0]
     assert image is not None
-    if stage.index != build.final.index or "$" in word or image.digest is not None:
-        raise Obstacle("it is not named as the image of the final stage", first.line)
+    if "$" in word or image.digest is not None:
+        raise Obstacle("the image is in a variable, or named by its digest", first.line)
     retired = _retired_images.read_image(image, first.line)
     if not published(retired.python, "slim"):
         raise Obstacle(f"there is no slim image of Python {retired.python}", first.line)
@@ -129,8 +132,21 @@ def _fix(build: Build, stage: Stage) -> Fix:
     if not slim:
         notes.append(f"not the slim image: {reason}")
     title = f"start from {base}{'-slim' if slim else ''} in place of {retired.name}, which is no longer maintained"
-    edits = {build.path: _lines(build.dockerfile.text, text), **changes}
+    edits = {build.path: _lines(whole.dockerfile.text, text + rest), **changes}
     return Fix(title, edits, first.line, notes=tuple(notes))
+
+
+def _up_to(build: Build, index: int) -> tuple[Build, str]:
+    """Return the build up to and with the stage, and the text behind it: stages that are built on that one."""
+    if index == build.final.index:
+        return build, ""
+    line = build.stages[index].steps[0].line
+    if build.stages[index] not in lineage(build):
+        raise Obstacle("the image is that of a stage that the final one is not built on", line)
+    following = build.stages[index + 1].steps[0].instruction
+    at = block_start(build.dockerfile, following)
+    text = build.dockerfile.text[:at]
+    return _changed(build, [Edit(at, len(build.dockerfile.text), "")]), build.dockerfile.text[len(text) :]
 
 
 def _head(build: Build, stage: Stage, retired: Retired, own: bool) -> list[str]:
@@ -203,7 +219,7 @@ def _start(build: Build, retired: Retired, program: Program) -> list[Edit]:
             edits.append(insert(block_start(build.dockerfile, cmd.instruction), lines[0] + newline))
         return edits
     lines.append(_written(stage, "CMD", array))
-    return [_behind(build, len(build.dockerfile.text), lines)]
+    return [_behind(build, stage.steps[-1].instruction.end, lines)]
 
 
 def _without(build: Build, names: frozenset[str]) -> list[Edit]:
