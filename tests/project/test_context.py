@@ -57,6 +57,35 @@ def test_statements(name: str) -> None:
     assert found.ignore_path == ".dockerignore"
 
 
+@pytest.mark.parametrize(
+    "files",
+    [
+        {
+            "compose.yaml": "services: {web: {extends: {file: docker/base.yml, service: app}}}",
+            "docker/base.yml": "services: {app: {build: {context: .., dockerfile: docker/Dockerfile}}}",
+        },
+        {
+            "compose.yaml": "include: [docker/services.yml]\nservices: {}",
+            "docker/services.yml": "services: {app: {build: {context: .., dockerfile: docker/Dockerfile}}}",
+        },
+        {
+            "compose.yaml": "services: {app: {build: {context: .}}}",
+            "compose.override.yaml": "services: {app: {build: {dockerfile: docker/Dockerfile}}}",
+        },
+        {
+            "compose.yaml": "services: {app: {build: {context: .}}}",
+            "docker/live.yml": "services: {app: {build: {dockerfile: docker/Dockerfile}}}",
+            "Makefile": "up:\n\tdocker compose -f compose.yaml -f docker/live.yml up\n",
+        },
+    ],
+    ids=["extends", "include", "override", "list of files"],
+)
+def test_compose_files_that_are_used_together(files: dict[str, str]) -> None:
+    found = context({**files, "docker/start.sh": ""}, "docker/Dockerfile", ".")
+    assert (found.root, found.ambiguous) == ("", None)
+    assert found.evidence.partition(":")[0] in files
+
+
 def test_copy_sources_lead_to_the_root() -> None:
     found = context({"requirements.txt": ""}, "docker/Dockerfile", "requirements.txt", ".")
     assert (found.root, found.ambiguous) == ("", None)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from functools import cached_property
 from typing import Final
 
+from dockfix.project.compose import services_of_image
 from dockfix.project.files import Files
 from dockfix.project.invocations import Invocation, invocations
 from dockfix.records import record
@@ -85,6 +86,11 @@ def find_context(files: Files, dockerfile_path: str, copied: tuple[str, ...]) ->
     folder = posixpath.dirname(dockerfile_path)
     named = _named(copied)
     stated = [found for found in invocations(files) if found.dockerfile == dockerfile_path]
+    known = {found.context for found in stated}
+    for service in services_of_image(files, dockerfile_path):  # what extends, include and overrides tell besides
+        if service.context not in known:
+            known.add(service.context)
+            stated.append(Invocation(service.path, service.line, dockerfile_path, service.context))
     if stated:
         root, evidence, ambiguous = _from_statements(files, stated, named)
     else:
