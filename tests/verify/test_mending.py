@@ -88,3 +88,14 @@ def test_an_image_that_does_not_build_now_is_left_alone(tmp_path: Path) -> None:
     done = verify(folder, "--write", "--unproved")
     assert done.status == 3
     assert contents(folder) != before
+
+
+def test_what_is_not_written_does_not_count_for_the_next_dockerfile(tmp_path: Path) -> None:
+    folder = copied("plain", tmp_path)
+    text = (folder / "Dockerfile").read_text()
+    (folder / "Dockerfile").write_text(text.replace("EXPOSE", "RUN false\nEXPOSE"))
+    (folder / "Dockerfile.good").write_text(text)
+    done = verify(folder, "--write")
+    first, second = done.document["dockerfiles"]
+    assert (first["outcome"], first["written"]) == ("not proved", False)
+    assert (second["outcome"], second["written"]) == ("holds", True), done.table

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 
 import click
@@ -99,8 +99,9 @@ def command(
     written: set[str] = set()
     with Interrupts() as interrupts:
         try:
-            for one in _verified(repositories, request, limits, engine, interrupts, mend=write):
-                if write and one.changes and (one.outcome is Outcome.HOLDS or (unproved and _unproved(one))):
+            wanted = _written(unproved) if write else lambda one: True
+            for one in _verified(repositories, request, limits, engine, interrupts, wanted, mend=write):
+                if write and one.changes and wanted(one):
                     one = _write(one)
                     if one.error is None:
                         written.add(one.repository.prefix + one.dockerfile)
@@ -122,6 +123,7 @@ def _verified(
     limits: Limits,
     wanted: str | None,
     interrupts: Interrupts,
+    used: Callable[[Verified], bool],
     *,
     mend: bool,
 ) -> Iterator[Verified]:
@@ -131,7 +133,7 @@ def _verified(
     progress = Progress()
     with engine_for_a_run(wanted, interrupts) as engine:
         for repository in repositories:
-            for one in verify_repository(engine, repository, request, limits, progress, mend=mend):
+            for one in verify_repository(engine, repository, request, limits, progress, mend=mend, wanted=used):
                 progress.end()
                 yield one
 
@@ -142,8 +144,10 @@ def _environment(variables: Iterable[str]) -> dict[str, str]:
     return {name: value for name, value in pairs if value is not None}
 
 
-def _unproved(one: Verified) -> bool:
-    return one.outcome is Outcome.UNPROVED
+def _written(unproved: bool) -> Callable[[Verified], bool]:
+    """Return what tells whether changes are to be written: those that hold, and where wanted those not proved."""
+    outcomes = {Outcome.HOLDS, Outcome.UNPROVED} if unproved else {Outcome.HOLDS}
+    return lambda one: one.outcome in outcomes
 
 
 def _write(one: Verified) -> Verified:

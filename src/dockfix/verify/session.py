@@ -64,9 +64,16 @@ def engine_for_a_run(wanted: str | None, interrupts: Interrupts) -> Iterator[Eng
 
 
 def verify_repository(
-    engine: Engine, repository: Repository, request: Request, limits: Limits, progress: Progress, *, mend: bool
+    engine: Engine,
+    repository: Repository,
+    request: Request,
+    limits: Limits,
+    progress: Progress,
+    *,
+    mend: bool,
+    wanted: Callable[[Verified], bool] = lambda verified: True,
 ) -> Iterator[Verified]:
-    """Verify each Dockerfile of *repository*, with the rewritten files of those before it.
+    """Verify each Dockerfile of *repository*, with the rewritten files of those before it that are *wanted*.
 
     With *mend*, transforms that break an image are left out. Never raises but for ``KeyboardInterrupt``: what goes
     wrong is in the result.
@@ -81,7 +88,7 @@ def verify_repository(
     for dockerfile in repository.dockerfiles:
         one = _Verification(engine, repository, dockerfile, files, settings, limits, progress, dict(texts))
         verified = one.verify(mend)
-        if verified.outcome is not Outcome.FAILED:
+        if verified.outcome is not Outcome.FAILED and wanted(verified):
             texts.update((change.path, change.after) for change in verified.changes)
         yield verified
 
@@ -186,49 +193,77 @@ class _Verification:
         return _Trial(result, after, rows, outcome_of(rows))
 
     def _mend(self, checker: Checker, before: Side, broken: _Trial) -> tuple[_Trial, tuple[LeftOut, ...]]:
-        """Leave transforms out until the result holds: each alone first, the likeliest first; then more and more."""
+        """Leave transforms out until the result holds; return *broken* and nothing where that does not come to pass.
+
+        Each is left out by itself, the likeliest first. One whose absence brings the image further (it builds, but does
+        not start) stays out, and the search goes on from there. Where none helps, more and more are left out.
+        """
 
         def without(names: tuple[str, ...]) -> Result:
             kept = [one for one in self.settings.transforms if one.name not in names]
             return run(self.base, (self.dockerfile,), replace(self.settings, transforms=kept))
 
-        def attempt(names: tuple[str, ...]) -> _Trial | None:
+        def attempt(names: tuple[str, ...], current: _Trial) -> _Trial:
             result = without(names)
             if not result.after:
                 return _Trial(result, before, (), Outcome.UNCHANGED)
-            if result.failures or result.after == broken.result.after:
-                return None
-            trial = self._try(checker, before, result, f"after, without {', '.join(names)}")
-            return trial if trial.outcome is not Outcome.WORSE else None
+            if result.failures or result.after == current.result.after:
+                return current
+            return self._try(checker, before, result, f"after, without {', '.join(names)}")
 
-        suspects = likeliest_first(self.dockerfile, broken.result, broken.rows, broken.side, without)
-        evidence = _evidence(broken.rows)
-        for name in suspects:
-            if trial := attempt((name,)):
-                return trial, (LeftOut(name, evidence),)
-        taken: tuple[str, ...] = ()
-        trial = None
-        for name in suspects:
-            taken = (*taken, name)
-            if len(taken) > 1 and (trial := attempt(taken)):
-                break
-        if trial is None:
-            return broken, ()
-        return self._restore(trial, taken, attempt, evidence)
+        def suspects(current: _Trial, names: tuple[str, ...]) -> list[str]:
+            def fewer(more: tuple[str, ...]) -> Result:
+                return without((*names, *more))
 
-    def _restore(
+            return likeliest_first(self.dockerfile, current.result, current.rows, current.side, fewer)
+
+        left: tuple[LeftOut, ...] = ()
+        current = broken
+        while current.outcome is Outcome.WORSE:
+            names = tuple(one.transform for one in left)
+            for name in suspects(current, names):
+                trial = attempt((*names, name), current)
+                if trial.outcome is not Outcome.WORSE or _progress(trial.rows) > _progress(current.rows):
+                    left = (*left, LeftOut(name, _evidence(current.rows)))
+                    current = trial
+                    break
+            else:
+                return self._leave_more_out(broken, current, left, suspects(current, names), attempt)
+        return current, left
+
+    def _leave_more_out(
         self,
-        trial: _Trial,
-        taken: tuple[str, ...],
-        attempt: Callable[[tuple[str, ...]], _Trial | None],
-        evidence: tuple[str, ...],
+        broken: _Trial,
+        current: _Trial,
+        left: tuple[LeftOut, ...],
+        suspects: list[str],
+        attempt: Callable[[tuple[str, ...], _Trial], _Trial],
     ) -> tuple[_Trial, tuple[LeftOut, ...]]:
-        """Take back those that are innocent: the last one taken out is not, the others may be."""
-        for name in taken[:-1]:
-            fewer = tuple(one for one in taken if one != name)
-            if better := attempt(fewer):
-                trial, taken = better, fewer
-        return trial, tuple(LeftOut(name, evidence) for name in taken)
+        """Leave more and more out, then take back those that are innocent: the last one is not, the others may be."""
+        names = tuple(one.transform for one in left)
+        evidence = _evidence(current.rows)
+        more: tuple[str, ...] = ()
+        trial = current
+        for name in suspects:
+            more = (*more, name)
+            if len(more) > 1:
+                trial = attempt((*names, *more), current)
+                if trial.outcome is not Outcome.WORSE:
+                    break
+        else:
+            return broken, ()
+        for name in more[:-1]:
+            fewer = tuple(one for one in more if one != name)
+            better = attempt((*names, *fewer), current)
+            if better.outcome is not Outcome.WORSE:
+                trial, more = better, fewer
+        return trial, (*left, *(LeftOut(name, evidence) for name in more))
+
+
+def _progress(rows: tuple[Row, ...]) -> int:
+    """Return how far an image gets: to be built, to start, to answer."""
+    failing = {row.what for row in rows if row.verdict is Verdict.WORSE}
+    return 0 if "builds" in failing else 1 if "starts" in failing else 2 if "answers" in failing else 3
 
 
 def _evidence(rows: tuple[Row, ...]) -> tuple[str, ...]:
