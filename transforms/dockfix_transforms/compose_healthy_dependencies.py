@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -226,6 +225,8 @@ def _test(check: str, env: Mapping[str, str | None], more: bool) -> tuple[str, .
         return f"$${{{name}}}" if value and "$" not in value else f"$${{{name}:-{default}}}"
 
     if not re.search(r"[$|\"'&]", check):
+        import shlex
+
         return ("CMD", *shlex.split(check))
     filled = re.sub(r"\$\{(\w+):-(\w+)\}", variable, check)
     return ("CMD-SHELL", re.sub(r"(?<!\$)\$(?=[A-Z])", "$$", filled))

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
 from dockfix.build.model import Build
-from dockfix.build.secrets import is_placeholder
 from dockfix.project.compose_files import used_with
 from dockfix.project.invocations import candidates
 from dockfix.syntax.edit import Edit, insert
@@ -133,6 +132,7 @@ def _template_in_use(file: ComposeFile) -> str | None:
 
 def _obstacle(build: Build, file: ComposeFile, secret: Secret) -> str | None:
     """Return why the secret cannot be taken out as a whole."""
+    from dockfix.build.secrets import is_placeholder
     from dockfix.syntax.yaml_edit import replace_scalar
     from dockfix_transforms._compose_passwords import named_otherwise, values_of
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import posixpath
 import re
-import shlex
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 from weakref import WeakKeyDictionary
@@ -184,6 +182,8 @@ def default_of(text: str) -> str:
 def _bake(path: str, text: str) -> Iterator[_Statement]:
     bases = (posixpath.dirname(path), "")
     if path.endswith(".json"):
+        import json
+
         try:
             data = json.loads(text)
         except (ValueError, RecursionError):
@@ -211,6 +211,8 @@ def _commands(text: str, bases: tuple[str, ...], first_line: int) -> Iterator[_S
         before = joined[joined.rfind("\n", 0, match.start()) + 1 : match.start()]
         if before.lstrip().startswith(("#", "echo ")) or re.search(r"(?:^|[\s;&(@])(?:cd|pushd)\s", before):
             continue
+        import shlex
+
         end = _END.search(joined, match.end())
         try:
             words = shlex.split(_HERE.sub(".", joined[match.end() : end.start() if end else len(joined)]))
