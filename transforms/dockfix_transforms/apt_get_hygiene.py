@@ -49,6 +49,8 @@ _SAME: Final = {"upgrade": "upgrade --with-new-pkgs", "full-upgrade": "dist-upgr
 """The subcommands of apt, as apt-get has them."""
 _SIMULATES: Final = frozenset({"-s", "--simulate", "--dry-run", "--just-print", "--no-act", "--print-uris"})
 _YES: Final = pattern(r"-[A-Za-z]*y[A-Za-z]*\Z|-q[A-Za-z]*q|-q=[2-9]|--(?:yes|assume-yes|force-yes|assume-no)\Z")
+_FETCHED: Final = pattern(r"\|\s*(?:sudo\s+)?\S*sh\b|[$<]\((?:curl|wget)|\binstall-deps\b|--with-deps\b")
+"""What runs programs of elsewhere, which may have been the reason for an update."""
 _MOST: Final = 5
 """How many RUNs get an update of their own; more would cost every build more than the layers are worth."""
 
@@ -227,19 +229,28 @@ def _merged(
 def _removal(build: Build, step: Step, commands: tuple[AptCommand, ...]) -> Iterator[Fix | Skip]:
     """Remove the lists at the end of the RUN that fetched them."""
     update = last_update(commands)
-    if update is None or _alone(step) or mounted(step) or removes_lists(step, update.command.start):
+    if update is None or mounted(step) or removes_lists(step, update.command.start):
         return
+    alone = _alone(step)
     for other, found in later_readers(build, step):
-        if reads_lists(found) is not None:
-            yield Skip(f"the package lists stay: line {other.line} installs from them", step.line)
-            return
         reason = hidden_use(build, build.stages[other.stage], other)
+        if reads_lists(found) is not None:
+            reason = f"line {other.line} installs from them"
+        elif reason:
+            reason = f"{reason} (line {other.line})"
+        elif alone and other.keyword == "RUN" and _FETCHED.search(other.instruction.value):
+            return
         if reason:
-            yield Skip(f"the package lists stay: {reason} (line {other.line})", step.line)
+            if not alone:
+                yield Skip(f"the package lists stay: {reason}", step.line)
             return
     other_file = built_on(build)
     if other_file is not None:
         yield Skip(f"the package lists stay: {other_file} installs without an update, maybe on this image", step.line)
+        return
+    if alone:
+        edits = removals(build.dockerfile, [step.instruction])
+        yield Fix("remove the update whose package lists nothing reads", {build.path: edits}, step.line)
         return
     at = _end(step, update)
     if at is None:
