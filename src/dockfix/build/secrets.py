@@ -7,6 +7,8 @@ so that what is taken for a secret is one: a public key, a path, a switch or a p
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 
@@ -63,23 +65,27 @@ _KNOWN: Final = pattern(
     r"|-----BEGIN[A-Z ]* PRIVATE KEY-----.*)\Z",
     16,  # re.DOTALL
 )
-_URL_PASSWORD: Final = pattern(r"[A-Za-z][A-Za-z0-9+.-]*://[^:/?#@\s]*:([^/?#\s]+)@")
+_URL_PASSWORD: Final = pattern(r"[A-Za-z][A-Za-z0-9+.-]{0,40}://[^:/?#@\s]*:([^/?#\s]+)@")
 _PARAMETER: Final = pattern(r"[?&;]\s*(?:password|passwd|pwd|sslpassword)\s*=\s*([^&;\s\"']+)", 2)
 
 
-_QUOTED: Final = r"[rbuRBU]{0,2}\"(?:[^\"\\\n]|\\.)*\"|[rbuRBU]{0,2}'(?:[^'\\\n]|\\.)*'"
+_QUOTED: Final = r"[rbuRBU]{0,2}\"(?:[^\"\\\n]|\\.){0,4000}\"|[rbuRBU]{0,2}'(?:[^'\\\n]|\\.){0,4000}'"
+"""Lengths are bounded where a search could read the same text over and over."""
 _ASSIGNMENT: Final = pattern(
-    r"(?P<name>[A-Za-z_][\w.-]*)(?P<quote>[\"']?)\]?[ \t]*(?::[ \t]*[A-Za-z_][\w.|\[\] ]*=|:=|=>|[:=])[ \t]*"
-    rf"(?P<value>{_QUOTED}|[^\s\"'][^\s\"]*)"
+    r"(?<![\w.])(?P<name>[A-Za-z_][\w.-]{0,80})(?P<quote>[\"']?)\]?[ \t]*"
+    r"(?::[ \t]*[A-Za-z_][\w.|\[\] ]{0,80}=|:=|=>|[:=])[ \t]*"
+    rf"(?P<value>{_QUOTED}|[^\s\"'][^\s\"]{{0,4000}})"
 )
 _DEFAULT: Final = pattern(
-    rf"[\"'](?P<name>\w+)[\"'][ \t]*,[ \t]*(?:default[ \t]*=[ \t]*)?(?P<value>{_QUOTED})"  # os.getenv("KEY", "x")
+    rf"[\"'](?P<name>\w{{1,80}})[\"'][ \t]*,[ \t]*(?:default[ \t]*=[ \t]*)?(?P<value>{_QUOTED})"  # getenv("KEY", "x")
 )
 _WHOLE_LINE: Final = pattern(  # ENV KEY x y z; KEY: x y z
     r"^[-+ \t]*(?:(?:ENV|env)[ \t]+(?P<env>\w+)[ \t]+|(?P<key>[A-Za-z_]\w*):[ \t]+)(?P<value>[^=\s\"'].*?)[ \t\r]*$",
     8,  # re.MULTILINE
 )
-_URLS: Final = pattern(r"[A-Za-z][A-Za-z0-9+.-]*://[^:/?#@\s\"'<>]*:(?P<value>[^/?#\s\"'<>]+)@")
+_URLS: Final = pattern(
+    r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]{0,40}://[^:/?#@\s\"'<>]{0,200}:(?P<value>[^/?#\s\"'<>]{1,300})@"
+)
 _PARAMETERS: Final = pattern(r"[?&;][ \t]*(?:password|passwd|pwd|sslpassword)[ \t]*=[ \t]*(?P<value>[^&;\s\"']+)", 2)
 _TOKENS: Final = pattern(
     r"(?P<value>(?<![A-Za-z0-9_-])(?:gh[pousr]_[A-Za-z0-9]{30,}|github_pat_\w{30,}|glpat-[\w-]{20,}|[sr]k_live_\w{16,}"
@@ -87,7 +93,7 @@ _TOKENS: Final = pattern(
     r"|eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*|hf_[A-Za-z0-9]{30,}|sk-(?:proj|ant|live)?-?[A-Za-z0-9][\w-]{24,}))"
 )
 _KEY_BLOCK: Final = pattern(
-    r"-----BEGIN[A-Z ]* PRIVATE KEY-----(?P<value>.+?)-----END[A-Z ]* PRIVATE KEY-----",
+    r"-----BEGIN[A-Z ]* PRIVATE KEY-----(?P<value>.{1,20000}?)-----END[A-Z ]* PRIVATE KEY-----",
     16,  # re.DOTALL
 )
 _MAY_HOLD: Final = pattern(
@@ -95,6 +101,7 @@ _MAY_HOLD: Final = pattern(
 )
 
 
+@lru_cache(maxsize=1024)
 def is_secret_name(name: str) -> bool:
     """Return whether a variable or setting called *name* holds a secret."""
     if name.startswith(_BROWSER):
@@ -116,7 +123,10 @@ def is_placeholder(value: str) -> bool:
 
     A weak value that works as a secret (``password``, ``postgres``) is no placeholder.
     """
-    return _STANDS_FOR.match(value.strip().strip("\"'").strip()) is not None
+    text = value.strip().strip("\"'").strip()
+    if len(text) > 400:  # nobody writes so long a one, but for what is computed
+        return any(mark in text for mark in ("${", "$(", "{{"))
+    return _STANDS_FOR.match(text) is not None
 
 
 def password_in_url(value: str) -> str | None:
@@ -154,19 +164,30 @@ def secret_spans(text: str, *, code: bool = False) -> list[tuple[int, int]]:
         return []
     spans: set[tuple[int, int]] = set()
     for expression in (_ASSIGNMENT, _DEFAULT) if code else (_ASSIGNMENT, _DEFAULT, _WHOLE_LINE):
-        for match in expression.finditer(text):
+        found = expression.finditer(text) if expression is _WHOLE_LINE else _searched(expression, text)
+        for match in found:
+            name = match["env"] or match["key"] if expression is _WHOLE_LINE else match["name"].rpartition(".")[2]
+            if not is_secret_name(name):
+                continue
             start, end = match.span("value")
             opened = re.match(r"[rbuRBU]{0,2}[\"']", match["value"])
             if opened is not None:
                 start, end = start + opened.end(), end - 1
             elif code or re.match(r"[\w.]+[(\[]", match["value"]):
                 continue
-            name = match["env"] or match["key"] if expression is _WHOLE_LINE else match["name"]
             value = text[start:end]
-            if "://" not in value and value.strip() and secret_in(name.rpartition(".")[2], value) == value.strip():
+            if "://" not in value and value.strip() and secret_in(name, value) == value.strip():
                 spans.add((start, end))
     for expression in (_URLS, _PARAMETERS, _TOKENS, _KEY_BLOCK):
         for match in expression.finditer(text):
             if expression in (_TOKENS, _KEY_BLOCK) or not is_placeholder(match["value"]):
                 spans.add(match.span("value"))
     return sorted(spans)
+
+
+def _searched(expression: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
+    """Yield the matches, those as well that begin behind the name of another one: ``instruction: TOKEN=...``."""
+    match = expression.search(text)
+    while match is not None:
+        yield match
+        match = expression.search(text, match.end("name"))

@@ -53,9 +53,12 @@ def run(arguments: Arguments) -> int:
         if written:
             show(text.ending(outcomes, written=True), None)
     failures += [_seen(outcome, failure) for outcome in outcomes for failure in outcome.result.failures]
-    for failure in dict.fromkeys(failures):
-        print(f"dockfix: {printable(str(failure))}", file=sys.stderr)
     if failures:
+        from dockfix.report.mask import mask_of
+
+        mask = mask_of(outcomes)
+        for failure in dict.fromkeys(failures):
+            print(f"dockfix: {printable(mask.text(str(failure)))}", file=sys.stderr)
         return 2
     return 1 if not written and any(outcome.changes for outcome in outcomes) else 0
 

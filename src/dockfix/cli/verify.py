@@ -162,6 +162,9 @@ def _write(one: Verified) -> Verified:
 def _rendered(
     found: Sequence[Verified], form: str, written: AbstractSet[str] | None, *, colours: bool = False
 ) -> Iterator[str]:
+    from dockfix.report.mask import masked
+
+    found = masked(found)
     if form == "json":
         from dockfix.report import verify_json
 

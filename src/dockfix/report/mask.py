@@ -8,14 +8,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Final
+from enum import Enum
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
-from dockfix.build.secrets import secret_spans
+from dockfix.build.secrets import secret_in, secret_spans
 from dockfix.chain import Done
 from dockfix.changes import Change
 from dockfix.records import replace
 from dockfix.session import Outcome
 
+if TYPE_CHECKING:
+    from dockfix.verify.result import Side
+    from dockfix.verify.session import Verified
+
+T = TypeVar("T")
 SHOWN: Final = "***"
 _CODE: Final = (".py", ".pyi", ".js", ".ts", ".toml")
 _COMMON: Final = frozenset(
@@ -85,6 +91,44 @@ class Mask:
                 failures=tuple(replace(failure, message=self.text(failure.message)) for failure in result.failures),
             ),
         )
+
+    def verified(self, one: Verified) -> Verified:
+        """Return a verification with no secret in what its reports show: tables, evidence, logs, layers, errors."""
+        return one._replace(
+            rows=self._within(one.rows),
+            left_out=self._within(one.left_out),
+            notes=self._within(one.notes),
+            error=self._within(one.error),
+            before=one.before and self._side(one.before),
+            after=one.after and self._side(one.after),
+        )
+
+    def _side(self, side: Side) -> Side:
+        image = side.image and side.image._replace(layers=self._within(side.image.layers))
+        built, rebuilt = self._within(side.built), self._within(side.rebuilt)
+        return side._replace(built=built, rebuilt=rebuilt, image=image, runs=self._within(side.runs))
+
+    def _within(self, value: T) -> T:
+        """Return *value* with every text in it masked, however deep in tuples it stands."""
+        if isinstance(value, str) and not isinstance(value, Enum):
+            return cast("T", self.text(value))
+        if isinstance(value, tuple):
+            parts = [self._within(part) for part in value]
+            return cast("T", type(value)(*parts) if hasattr(value, "_fields") else tuple(parts))
+        return value
+
+
+def masked(verified: Iterable[Verified]) -> list[Verified]:
+    """Return verifications without the secrets that their fixes name, their files hold and their containers get."""
+    found = list(verified)
+    values: list[str] = []
+    for one in found:
+        values += _values(Outcome(one.repository, one.changes, one.result))
+        for side in (one.before, one.after):
+            given = [*side.plan.environment.items(), *side.plan.arguments] if side else []
+            values += (secret for name, value in given if value and (secret := secret_in(name, value)))
+    mask = Mask(values)
+    return [mask.verified(one) for one in found]
 
 
 def mask_of(outcomes: Iterable[Outcome]) -> Mask:
