@@ -119,3 +119,21 @@ def test_variables() -> None:
     assert read_variables(text) == {"A": "1", "B": "two words", "D": "4", "E": ""}
     known = {"A": "1", "E": ""}
     assert resolve("$A ${A} $$A ${B:-b} ${B-b} ${E:-e} ${A:+yes}${B:+no} ${B}", known) == "1 1 $A b b e yes "
+
+
+def test_compose_takes_what_is_given_in_place_of_its_variables() -> None:
+    compose = """\
+services:
+  web:
+    build: .
+    environment:
+      DATABASE_URL: postgresql://shop:${POSTGRES_PASSWORD:?}@db/shop
+  db:
+    image: postgres:17
+    environment:
+      POSTGRES_PASSWORD: ${POSTGRES_PASSWORD:?}
+"""
+    files = {"Dockerfile": "FROM python\nCMD python\n", "compose.yaml": compose, ".env.example": "POSTGRES_PASSWORD=\n"}
+    found = plan(files, POSTGRES_PASSWORD="planted")
+    assert found.environment["DATABASE_URL"] == "postgresql://shop:planted@db/shop"
+    assert [one.environment for one in found.companions] == [{"POSTGRES_PASSWORD": "planted"}]

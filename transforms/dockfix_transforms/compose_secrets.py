@@ -234,7 +234,9 @@ def _fix(build: Build, file: ComposeFile, edits: list[Edit], taken: list[Secret]
         notes.append("No .gitignore names .env: add it, so that the file stays out of the repository.")
     title = f"Take {_listed(names)} out of {file.name}"
     secrets = tuple(dict.fromkeys(secret.value for secret in taken))
-    return Fix(title, changes, build.final.steps[0].line, notes=tuple(notes), secrets=secrets)
+    variables = {secret.name: secret.value for secret in taken}
+    line = build.final.steps[0].line
+    return Fix(title, changes, line, notes=tuple(notes), secrets=secrets, variables=variables)
 
 
 def _listed(names: list[str]) -> str:

@@ -55,10 +55,13 @@ class Checker:
         self.scratch = scratch
         self.files = files
 
-    def plan(self, dockerfile: str, texts: Mapping[str, str]) -> Plan:
-        """Return how *dockerfile* is built and run with *texts* laid over the repository."""
+    def plan(self, dockerfile: str, texts: Mapping[str, str], given: Mapping[str, str] = MappingProxyType({})) -> Plan:
+        """Return how *dockerfile* is built and run with *texts* laid over the repository.
+
+        *given* are variables that stood in the files and come from outside now: compose takes them, too.
+        """
         files: Files = OverlayFiles(self.files, texts) if texts else self.files
-        return make_plan(files, dockerfile, self.limits.environment, self.limits.target)
+        return make_plan(files, dockerfile, {**given, **self.limits.environment}, self.limits.target)
 
     def side(
         self,

@@ -76,7 +76,7 @@ def make_plan(files: Files, dockerfile: str, given: Mapping[str, str], target: s
     build = Build(dockerfile, parsed, stages, project)
     service = next(iter(project.services), None)
     context = project.context
-    variables = _variables(files, service)
+    variables = {**_variables(files, service), **given}
     applications = project.applications
     states_command = any(
         step.keyword in ("CMD", "ENTRYPOINT") for stage in _ancestry(build, target) for step in stage.steps

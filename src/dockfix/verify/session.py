@@ -178,11 +178,11 @@ class _Verification:
     def _try(self, checker: Checker, before: Side, result: Result, name: str) -> _Trial:
         """Build and compare one rewriting; where nothing can be proved, the second build is not even tried."""
         texts = {**self.texts, **result.after}
-        plan = checker.plan(self.dockerfile, texts)
+        given = dict(pair for done in result.fixes for pair in done.variables)
+        plan = checker.plan(self.dockerfile, texts, given)
         if before.built.image is None:
             nothing = Row("builds", "no", "-", Verdict.UNPROVED, before.built.ending)
             return _Trial(result, None, (nothing,), Outcome.UNPROVED)
-        given = dict(pair for done in result.fixes for pair in done.variables)
         after = checker.side(name, plan, texts, before, given)
         files = OverlayFiles(self.disk, texts)
         context = find_context(files, self.dockerfile, tuple(source for source, _ in plan.copies))
