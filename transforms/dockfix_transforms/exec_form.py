@@ -25,6 +25,7 @@ _BUILTIN: Final = pattern(
     r"|readonly|return|set|shift|shopt|source|test|times?|trap|type|typeset|ulimit|umask|unalias|unset|wait)\Z"
 )
 _BROKEN_ARRAY: Final = pattern(r"\[\s*(?:(?:'[^'\"\\$`]*'|\"[^'\"\\$`]*\")\s*(?:,\s*)?)+\]\Z")
+_INTERPRETER: Final = pattern(r"python|pypy|node\Z|java\Z|ruby\Z|perl\Z|php\Z")
 _QUOTED: Final = pattern(r"'[^']*'|\"[^\"]*\"")
 _SYSTEM: Final = ("/bin/", "/sbin/", "/usr/bin/", "/usr/sbin/", "/usr/local/bin/", "/usr/lib/", "/opt/venv/bin/")
 _NOTE: Final = "the program is the container's first process now: it gets the signal of `docker stop` itself"
@@ -165,7 +166,11 @@ def _obstacle(build: Build, part: Build, step: Step) -> str | None:
     words = argv_of(step)
     program = basename(given[0]) if given else ""
     if start is None and words and takes_all_arguments(program):
-        return None if basename(words[0]) != program else f"ENTRYPOINT names {program} already"
+        if basename(words[0]) == program:
+            return f"ENTRYPOINT names {program} already"
+        if _INTERPRETER.match(program) and not re.match(r"-|.*\.\w+\Z", words[0]):
+            return f"ENTRYPOINT would take {words[0]} for a file that {program} runs"
+        return None
     return "ENTRYPOINT gets its words as arguments, and what it does with them is not known"
 
 
