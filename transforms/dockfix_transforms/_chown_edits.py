@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from itertools import pairwise
+from posixpath import dirname
 from typing import Final, NamedTuple
 
 from dockfix.build.expand import expand_word
@@ -35,7 +36,7 @@ class Recursive(NamedTuple):
 
 
 def directories(stage: Stage, step: Step, one: Recursive, first: Step, moved: list[Step]) -> list[str]:
-    """Return the directories whose owner no COPY says: those that are there before *first*, or made beside the COPYs.
+    """Return what no COPY says an owner of: directories that are there before *first*, what is made beside the COPYs.
 
     *first* is the first COPY that says an owner, *moved* are the RUNs that go in front of it.
     """
@@ -63,8 +64,10 @@ def directories(stage: Stage, step: Step, one: Recursive, first: Step, moved: li
                 raise Obstacle(f"whether {path} is there before the COPY is not known", step.line)
             places.append(path)
         copied = first.copy is not None and first.copy.destination == path
-        if not copied and path not in places and not moves:
+        if path not in places and not moves and (places or not copied):
             places.append(path)
+        if moves and (lost := [place for place in places if place != path and dirname(place) not in places]):
+            raise Obstacle(f"whether the directory of {lost[0]} is there before the COPY is not known", step.line)
         found += sorted(place for place in dict.fromkeys(places) if place not in found)
     return found
 

@@ -19,6 +19,7 @@ _HARMLESS: Final = USER_COMMANDS | {
 }
 _INSTALLERS: Final = frozenset({"pip", "apt", "apk", "yum"})
 _ELSEWHERE: Final = frozenset({"-t", "--target", "--prefix", "--root", "--src", "-d", "--dest", "--download-only"})
+_PARENTS: Final = pattern(r"--parents\Z|-[a-z]*p")
 _EDITABLE: Final = pattern(r"^\s*(?:-e|--editable)\b", re.MULTILINE)
 
 
@@ -78,7 +79,7 @@ def writer(
                 return _shown(command)
             if any(_EDITABLE.search(text) for text in _texts(build, install.requirements)):
                 return f"{_shown(command)} (an editable install)"
-        elif name == "mkdir":
+        elif name in ("mkdir", "touch"):
             if not all(path_of(word, step, script) for word in command.words[1:] if not word.raw.startswith("-")):
                 return _shown(command)
         elif name in ("chown", "chgrp", "chmod"):
@@ -97,14 +98,17 @@ def writer(
 
 
 def made(step: Step, commands: Iterable[Command], folder: str) -> list[str]:
-    """Return the directories below *folder*, itself included, that mkdir makes in *commands* of *step*."""
+    """Return what mkdir and touch make below *folder*, itself included, in *commands* of *step*."""
     found: list[str] = []
     for command in commands:
-        if step.script is None or command.name != "mkdir":
+        if step.script is None or command.name not in ("mkdir", "touch"):
             continue
+        parented = command.name == "mkdir" and any(_PARENTS.match(word.raw) for word in command.words[1:])
         for word in command.words[1:]:
             path = None if word.raw.startswith("-") else path_of(word, step, step.script)
-            if path is not None:
+            if path is not None and not parented:
+                found += [path] if within(path, folder) and path not in found else []
+            elif path is not None:
                 found += [one for one in parents(path, folder) if one not in found]
     return found
 

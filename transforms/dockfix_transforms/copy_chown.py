@@ -30,7 +30,7 @@ _SYSTEM: Final = frozenset(
 )
 _OWN: Final = ("/home/", "/opt/", "/srv/", "/mnt/", "/usr/src/")
 """Below these the base images have nothing, and packages put nothing there that a COPY would go into."""
-_MOVABLE: Final = USER_COMMANDS | {"mkdir", "set", "true"}
+_MOVABLE: Final = USER_COMMANDS | {"mkdir", "touch", "set", "true"}
 _ARCHIVE: Final = pattern(r"\.(?:tar(?:\.\w+)?|tgz|tbz2?|txz|tzst|gz|bz2|xz)\Z", re.IGNORECASE)
 _VARIABLE: Final = pattern(r"\$\{?(\w+)")
 
@@ -53,8 +53,8 @@ def copy_chown(build: Build) -> Iterator[Fix | Skip]:
          USER app
          CMD ["python", "app.py"]
 
-    A directory that was there before the COPY keeps a ``chown`` of its own, without ``-R``; so do those that WORKDIR
-    and mkdir made below it. A RUN that does nothing but make the user moves up, before the first COPY that names it.
+    A directory that was there before the COPY keeps a ``chown`` of its own, without ``-R``; so does what WORKDIR, mkdir
+    and touch made below it. A RUN that does nothing but make the user moves up, before the first COPY that names it.
 
     When it holds back: files below the directory that no COPY brings (made by a RUN, in the base image, in another
     stage); a COPY that gives its files to somebody else; a mode that is not a number; ``chown`` to a user that only a
@@ -278,4 +278,6 @@ def _check_movable(moved: list[Step], first: Step, rewritten: list[Command]) -> 
 def _places(command: Command) -> list[Word]:
     """Return the words that name files or directories."""
     operands = [word for word in command.words[1:] if not word.raw.startswith("-")]
-    return operands if command.name == "mkdir" else operands[1:] if command.name in ("chown", "chmod") else []
+    return (
+        operands if command.name in ("mkdir", "touch") else operands[1:] if command.name in ("chown", "chmod") else []
+    )
