@@ -12,11 +12,13 @@ from verifying import copied, verify, verify_command
 pytestmark = pytest.mark.engine
 
 TRANSFORMS = Path(__file__).parent / "transforms"
+OURS = "non-root-user,dockerignore"
 
 
 def broken_by(*names: str) -> list[str]:
-    """Return the options that bring the transforms of these names."""
-    return [option for name in names for option in ("--transform", str(TRANSFORMS / f"{name}.py"))]
+    """Return the options that bring the transforms of these names, beside two of ours."""
+    files = [option for name in names for option in ("--transform", str(TRANSFORMS / f"{name}.py"))]
+    return [*files, "--select", ",".join((OURS, *(name.replace("_", "-") for name in names)))]
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -27,7 +29,8 @@ def contents(folder: Path) -> dict[str, str]:
 def good(tmp_path: Path) -> dict[str, str]:
     """Return the application as dockfix's own transforms leave it."""
     folder = copied("plain", tmp_path / "good")
-    subprocess.run([sys.executable, "-m", "dockfix", "--write", "."], cwd=folder, check=True, capture_output=True)
+    command = [sys.executable, "-m", "dockfix", "--write", "--select", OURS, "."]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
     return contents(folder)
 
 
