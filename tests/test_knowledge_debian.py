@@ -39,7 +39,7 @@ def debian_names() -> Iterator[str]:
     yield from (*DEBIAN["build_only"], *DEBIAN["run_only"], *DEBIAN["headers"], *DEBIAN["commands"])
     for known in (*DEBIAN["headers"].values(), *DEBIAN["libraries"].values()):
         for names in known.values() if isinstance(known, dict) else [known]:
-            yield from [names] if isinstance(names, str) else names
+            yield from ([names] if names else []) if isinstance(names, str) else names
 
 
 def used_names() -> set[str]:
@@ -168,7 +168,8 @@ def test_library_names() -> None:
     assert library("libmagic1", "trixie") == "libmagic1t64"
     assert library("libmagic1", "bookworm trixie") == "libmagic1"
     assert library("libldap", "bookworm trixie") is None
-    assert library("libharfbuzz-subset0", "bookworm") is None
+    assert library("libharfbuzz-subset0", "bullseye") == ""
+    assert library("libharfbuzz-subset0", "bookworm trixie") == "libharfbuzz-subset0"
 
 
 def test_needs() -> None:

@@ -92,7 +92,10 @@ def runtime_packages(package: str, release: str | None) -> tuple[str, ...] | Non
 
 
 def library(name: str, release: str | None) -> str | None:
-    """Return Debian's name of a library of the table in *release*, None where it has none or the releases differ."""
+    """Return Debian's name of a library of the table in *release*, None where the releases differ.
+
+    It is "" where the release has no such library, and needs none.
+    """
     known = _table()["libraries"].get(name)
     if known is None:
         return name

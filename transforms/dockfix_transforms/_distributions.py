@@ -97,8 +97,8 @@ class _Reader:
     def _pip(self) -> Iterator[Distribution]:
         for package in self.install.packages:
             if package is None:
-                raise self.obstacle("the packages that it installs are in a variable")
-            if re.match(r"\.(?:/|\[|\Z)", package):
+                self._check_variables()
+            elif re.match(r"\.(?:/|\[|\Z)", package):
                 yield from self._own(package.partition("[")[2].rstrip("]"))
             elif package in self.install.local:
                 raise self.obstacle(f"it installs {package}, whose needs are not known")
@@ -115,6 +115,12 @@ class _Reader:
                     raise self.obstacle(f"{path} is not in UTF-8")
                 for item in lines:
                     yield from self._line(path, item)
+
+    def _check_variables(self) -> None:
+        """Raise ``Obstacle`` where a variable may hold more than the release of pip and its like."""
+        words = [word.raw.strip("\"'") for word in self.install.command.words if word.value is None]
+        if not all(re.match(r"(?:pip|setuptools|wheel|poetry|pipenv|uv)(?:[=<>~!]=?|\$)", word) for word in words):
+            raise self.obstacle("the packages that it installs are in a variable")
 
     def _line(self, path: str, item: Line) -> Iterator[Distribution]:
         where = f"{path}:{item.number}"

@@ -71,7 +71,7 @@ def slim_needs(build: Build) -> SlimNeeds:
     line = root.steps[0].line
     for name, reason in reasons.items():
         package = library(name, release)
-        if name in present or package in present or (package is not None and in_slim_image(package)):
+        if package == "" or {name, package} & present or (package is not None and in_slim_image(package)):
             continue
         if _archived(release):
             gone = f"{name} is needed ({reason}), and nothing can be installed in Debian {release} any more"
