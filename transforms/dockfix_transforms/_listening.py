@@ -5,21 +5,18 @@ from __future__ import annotations
 import posixpath
 import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from dockfix.build.lineage import image_path, start_steps
+from dockfix.build.lineage import image_path
 from dockfix.build.model import Build, Step
-from dockfix.build.scripts import argv_of
+from dockfix.build.start import Start, start_of, wrapped
 from dockfix.records import record
 from dockfix.syntax.patterns import pattern
 
 if TYPE_CHECKING:
     from dockfix.project.application import Application, Run
-    from dockfix.syntax.shell import Script
 
-_RUNNERS: Final = frozenset({"poetry", "pipenv", "uv", "pdm", "hatch", "rye"})
-_WRAPPERS: Final = frozenset({"exec", "tini", "dumb-init", "env", "nohup", "ddtrace-run", "opentelemetry-instrument"})
 _PYTHON: Final = pattern(r"python[\d.]*\Z")
 _VARIABLE: Final = pattern(r"\$(?:\{(\w+)(?::?-([^}]*))?\}|(\w+))\Z")
 _MODULE: Final = pattern(r"[A-Za-z_][\w.]*(?::[A-Za-z_]\w*(?:\(.*\))?)?\Z")
@@ -65,25 +62,38 @@ class Listening:
     python: str
 
 
+class Call(NamedTuple):
+    """Where words are started: in the place of the start command *step*, behind the commands *first*."""
+
+    build: Build
+    step: Step
+    first: tuple[str, ...]
+    shell: bool
+
+
 def listening_of(build: Build) -> Listening | None:
     """Return the web server that the image starts, None for other programs and where that cannot be told."""
-    entry, cmd = start_steps(build)
-    step = cmd or entry
-    if step is None:
+    start = start_of(build)
+    if not isinstance(start, Start):
         return None
-    for first, words in _starts(build, entry, cmd):
-        found = served(build, words, step, first)
-        if found is not None:
-            return found
-    return None
+    words = [word if "$(" in word else word.replace('"', "").replace("'", "") for word in start.words[start.prefix :]]
+    return served(build, words if start.shell else start.words[start.prefix :], start.step, start.before, start.shell)
 
 
-def served(build: Build, words: Sequence[str], step: Step, first: tuple[str, ...] = ()) -> Listening | None:
-    """Return the web server that *words* start in the place of the start command *step*, None for other programs."""
-    rest = _unwrapped(words)
+def served(
+    build: Build, words: Sequence[str], step: Step, first: tuple[str, ...] = (), shell: bool = True
+) -> Listening | None:
+    """Return the web server that *words* start in the place of the start command *step*, None for other programs.
+
+    *first* are the commands before it; *shell* tells that a shell expands variables in the words.
+    """
+    rest = list(words[wrapped(tuple(words)) :])
     if not rest:
         return None
+    called = Call(build, step, first, shell)
     name, python = posixpath.basename(rest[0]), ""
+    if name.endswith(".py"):
+        return _script(called, [name if "/" not in rest[0] else rest[0], *rest[1:]], "")
     rest = rest[1:]
     if _PYTHON.match(name):
         python = name
@@ -92,14 +102,12 @@ def served(build: Build, words: Sequence[str], step: Step, first: tuple[str, ...
         if rest[:1] == ["-m"] and len(rest) > 1:
             name, rest = rest[1], rest[2:]
         elif rest and rest[0].endswith(".py"):
-            return _script(build, step, rest, first, python)
+            return _script(called, rest, python)
         else:
             return None
-    elif name.endswith(".py"):
-        return _script(build, step, [name if "/" not in words[0] else words[0], *rest], first, python)
     if name not in _PORTS or (name in ("flask", "fastapi", "streamlit") and not {"run", "dev"} & set(rest)):
         return None
-    return _server(build, step, name, rest, first, python)
+    return _server(called, name, rest, python)
 
 
 def words_of(command: str | Sequence[str]) -> list[str]:
@@ -115,131 +123,6 @@ def words_of(command: str | Sequence[str]) -> list[str]:
     except ValueError:
         return []
     return words_of(words) if len(words) == 3 and words[1:2] == ["-c"] else words
-
-
-def _starts(build: Build, entry: Step | None, cmd: Step | None) -> Iterator[tuple[tuple[str, ...], list[str]]]:
-    """Yield what may be the program, each with the commands before it: of the shell form, of scripts, of JSON form."""
-    exec_entry = entry is not None and entry.instruction.json_form is not None
-    if entry is not None and not exec_entry:  # CMD is ignored
-        yield from _shell(build, entry)
-        return
-    before = list(entry.instruction.json_form or ()) if entry is not None else []
-    if before and _unwrapped(before) and _is_script(_unwrapped(before)[0]):
-        script = _script_text(build, _unwrapped(before)[0])
-        if script is None:
-            return
-        commands = _commands(script)
-        yield from ((tuple(first), words) for first, words in commands)
-        if cmd is not None and commands and commands[-1][1][:1] in (["$@"], ["${@}"]):
-            first = tuple(commands[-1][0])
-            yield from ((first + more, words) for more, words in _command(build, [], cmd))
-        return
-    if cmd is not None:
-        yield from _command(build, before, cmd)
-    elif before:
-        yield (), before
-
-
-def _command(build: Build, before: list[str], cmd: Step) -> Iterator[tuple[tuple[str, ...], list[str]]]:
-    words = cmd.instruction.json_form
-    if words is None:
-        if not _unwrapped(before):  # else it runs `ENTRYPOINT /bin/sh -c CMD`
-            yield from _shell(build, cmd)
-        return
-    words = (*before, *words)
-    if len(words) == 3 and posixpath.basename(words[0]) in ("sh", "bash") and words[1].endswith("c"):
-        from dockfix.syntax.dockerfile import Logical
-
-        yield from ((tuple(first), found) for first, found in _read(Logical(words[2], ((0, 0, len(words[2])),))))
-        return
-    plain = _unwrapped(words)
-    script = _script_text(build, plain[0]) if plain and _is_script(plain[0]) else None
-    if script is None and len(plain) > 1 and plain[0] in ("sh", "bash", "/bin/sh", "/bin/bash"):
-        script = _script_text(build, plain[1])
-    if script is not None:
-        yield from ((tuple(first), found) for first, found in _commands(script))
-    else:
-        yield (), list(words)
-
-
-def _shell(build: Build, step: Step) -> Iterator[tuple[tuple[str, ...], list[str]]]:
-    argv = argv_of(step)
-    if argv is not None:
-        plain = _unwrapped(argv)
-        at = 1 if len(plain) > 1 and plain[0] in ("sh", "bash") else 0
-        script = _script_text(build, plain[at]) if plain and _is_script(plain[at]) else None
-        if script is not None:
-            yield from ((tuple(first), found) for first, found in _commands(script))
-            return
-    if step.script is not None:
-        yield from ((tuple(first), found) for first, found in _listed(step.script))
-
-
-def _is_script(word: str) -> bool:
-    return word.endswith((".sh", ".bash")) or "entrypoint" in posixpath.basename(word)
-
-
-def _script_text(build: Build, word: str) -> str | None:
-    """Return the text of the script that the image has at *word*, found by its name among the files."""
-    name = posixpath.basename(word)
-    context = build.project.context
-    found = [path for path in context.paths if posixpath.basename(path) == name]
-    placed = [path for path in found if (image_path(build, path) or "").endswith(name)]
-    chosen = placed if placed else found
-    return context.text(chosen[0]) if len(chosen) == 1 else None
-
-
-def _commands(text: str) -> list[tuple[list[str], list[str]]]:
-    from dockfix.syntax.dockerfile import Logical
-
-    text = text.replace("\r\n", "\n")
-    return _read(Logical(text, ((0, 0, len(text)),)))
-
-
-def _read(source: object) -> list[tuple[list[str], list[str]]]:
-    from dockfix.syntax.dockerfile import Logical
-    from dockfix.syntax.shell import ShellError, read_shell
-
-    assert isinstance(source, Logical)
-    try:
-        return _listed(read_shell(source))
-    except ShellError:
-        return []
-
-
-def _listed(script: Script) -> list[tuple[list[str], list[str]]]:
-    """Return the last command of the script, with the texts of those before it."""
-    commands = [command for command in script.commands if command.words and not command.substitution]
-    if not commands or commands[-1].depth or commands[-1].before == "|" or commands[-1].after == "&":
-        return []
-    first = [script.source.text[command.start : command.end] for command in commands[:-1]]
-    return [(first, [_word(word.value, word.raw) for word in commands[-1].words if not _is_exec(word.raw)])]
-
-
-def _is_exec(raw: str) -> bool:
-    return raw == "exec"
-
-
-def _word(value: str | None, raw: str) -> str:
-    return value if value is not None else raw.replace('"', "").replace("'", "")
-
-
-def _unwrapped(words: Sequence[str]) -> list[str]:
-    """Return the command behind ``exec``, ``tini --``, ``poetry run`` and the like."""
-    rest = list(words)
-    while rest:
-        name = posixpath.basename(rest[0])
-        if name in _WRAPPERS:
-            rest = rest[1:]
-            while rest and (rest[0].startswith("-") or re.match(r"\w+=", rest[0])):
-                rest = rest[1:]
-        elif name in _RUNNERS and rest[1:2] == ["run"]:
-            rest = rest[2:]
-            while rest and rest[0].startswith("-"):
-                rest = rest[1:]
-        else:
-            return rest
-    return rest
 
 
 def _options(words: Sequence[str], names: frozenset[str]) -> list[str]:
@@ -272,17 +155,10 @@ def _number(text: str, env: Mapping[str, str | None], expanded: bool) -> tuple[i
     return (int(value) if value.isascii() and value.isdigit() else None), name
 
 
-def _expands(step: Step, first: tuple[str, ...]) -> bool:
-    """Whether a shell reads the command, so that variables in it are expanded."""
-    words = step.instruction.json_form
-    return words is None or bool(first) or posixpath.basename(words[0] if words else "") in ("sh", "bash")
-
-
-def _server(
-    build: Build, step: Step, name: str, rest: list[str], first: tuple[str, ...], python: str
-) -> Listening | None:
+def _server(called: Call, name: str, rest: list[str], python: str) -> Listening | None:
+    build, step = called.build, called.step
     port, host, options = _PORTS[name]
-    env, expanded = step.env, _expands(step, first)
+    env, expanded = step.env, called.shell
     values = _options(rest, options)
     if name == "gunicorn" and not values:
         values = _options(shlex.split(env.get("GUNICORN_CMD_ARGS") or ""), options)
@@ -313,20 +189,28 @@ def _server(
     )
     host = given[-1] if given else host
     tls = any(word.partition("=")[0] in _TLS for word in rest)
-    return Listening(name, step.line, number, variable, host, tls, _served_by(build, name, rest, env), first, python)
+    return Listening(
+        name, step.line, number, variable, host, tls, _served_by(build, name, rest, env), called.first, python
+    )
+
+
+def _file(build: Build, name: str) -> str | None:
+    """Return the one file of the context that the image has at *name*, relative to where the program starts."""
+    target = posixpath.normpath(posixpath.join(build.final.workdir or "/", name))
+    base = posixpath.basename(target)
+    likely = [path for path in build.project.context.paths if posixpath.basename(path) == base]
+    found = [path for path in likely if image_path(build, path) == target]
+    return found[0] if len(found) == 1 else None
 
 
 def _gunicorn_config(build: Build, step: Step, rest: list[str]) -> tuple[str, int | None, str | None] | None:
     """Return what gunicorn's configuration file binds, None where there is none or it binds nothing."""
     named = _options(rest, frozenset({"-c", "--config"}))
     name = named[-1].removeprefix("file:") if named else "gunicorn.conf.py"
-    target = posixpath.normpath(posixpath.join(build.final.workdir or "/", name))
-    context = build.project.context
-    base = posixpath.basename(name)
-    paths = [path for path in context.paths if posixpath.basename(path) == base and image_path(build, path) == target]
-    if not paths:
+    path = _file(build, name)
+    if path is None:
         return ("?", None, None) if named else None
-    text = context.text(paths[0]) or ""
+    text = build.project.context.text(path) or ""
     bound = re.findall(r"^bind\s*=\s*(.*)$", text, re.MULTILINE)
     if not bound:
         return None
@@ -340,7 +224,8 @@ def _uwsgi(build: Build, rest: list[str]) -> str | None:
     if inline:
         return _address(inline[-1])[1]
     named = [word for word in (*_options(rest, frozenset({"--ini"})), *rest) if word.endswith(".ini")]
-    text = _script_text(build, named[0]) if named else None
+    path = _file(build, named[0]) if named else None
+    text = build.project.context.text(path) if path is not None else None
     found = re.findall(r"^\s*http(?:-socket)?\s*=\s*\S*?:(\d+)\s*$", text or "", re.MULTILINE)
     return str(found[-1]) if found else None
 
@@ -376,24 +261,22 @@ def _same_module(item: Application, module: str) -> bool:
     return dotted == module or dotted.endswith(f".{module}")
 
 
-def _script(build: Build, step: Step, rest: list[str], first: tuple[str, ...], python: str) -> Listening | None:
+def _script(called: Call, rest: list[str], python: str) -> Listening | None:
     """Return the server that a Python file of the application starts."""
-    target = posixpath.normpath(posixpath.join(build.final.workdir or "/", rest[0]))
-    name = posixpath.basename(target)
-    context = build.project.context
-    paths = [path for path in context.paths if posixpath.basename(path) == name and image_path(build, path) == target]
-    if len(paths) != 1:
+    build, step, first = called.build, called.step, called.first
+    path = _file(build, rest[0])
+    if path is None:
         return None
-    if name == "manage.py":
+    if posixpath.basename(path) == "manage.py":
         if rest[1:2] != ["runserver"]:
             return None
         operands = [word for word in rest[2:] if not word.startswith("-")]
         host, text = _address(operands[0]) if operands else ("127.0.0.1", "8000")
-        number, variable = _number(text, step.env, _expands(step, first))
-        django = [item for item in build.project.applications if item.path == paths[0]]
+        number, variable = _number(text, step.env, called.shell)
+        django = [item for item in build.project.applications if item.path == path]
         application = django[0] if len(django) == 1 else None
         return Listening("runserver", step.line, number, variable, host, False, application, first, python)
-    run, application = _run_of(build, paths[0])
+    run, application = _run_of(build, path)
     if run is None:
         return None
     default = 8000 if run.callee == "uvicorn.run" else 5000

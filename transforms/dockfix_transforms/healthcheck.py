@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from dockfix.build.layout import block_start
@@ -16,7 +16,6 @@ from dockfix.transform import Fix, Phase, Safety, Skip, transform
 
 if TYPE_CHECKING:
     from dockfix.build.model import Step
-    from dockfix.project.compose import Service
     from dockfix_transforms._listening import Listening
 
 _SERVER: Final = pattern(
@@ -64,13 +63,14 @@ def healthcheck(build: Build) -> Iterator[Fix | Skip]:
     """
     entry, cmd = start_steps(build)
     step = cmd or entry
-    if step is None or not any(_SERVER.search(one.instruction.value) for one in (entry, cmd) if one is not None):
+    starts = [one.instruction.value for one in (entry, cmd) if one is not None]
+    if not any(map(_SERVER.search, starts or _commands(build))):
         return
     if last_step(build, "HEALTHCHECK") is not None or build.final.of("ONBUILD"):
         return
     from dockfix_transforms._listening import listening_of
 
-    found = listening_of(build)
+    found = listening_of(build) if step is not None else _started_by_compose(build)
     if found is None:
         return
     obstacle = _obstacle(build, found)
@@ -82,16 +82,38 @@ def healthcheck(build: Build) -> Iterator[Fix | Skip]:
         yield Skip("the image is built on one that may have no Python, which the check would be asked with", found.line)
         return
     question, title = _question(build, found)
-    at = block_start(build.dockerfile, _anchor(build, step).instruction)
     newline, escape = build.dockerfile.newline, build.dockerfile.escape
-    keyword, command = ("healthcheck", "cmd") if step.instruction.keyword_text.islower() else ("HEALTHCHECK", "CMD")
+    last = step or build.final.steps[-1]
+    keyword, command = ("healthcheck", "cmd") if last.instruction.keyword_text.islower() else ("HEALTHCHECK", "CMD")
     words = json.dumps([python, "-c", question])
     text = f"{keyword} {_TIMES} {escape}{newline}    {command} {words}{newline}"
-    if step.stage != build.final.index:
+    if step is not None and step.stage == build.final.index:
+        at = block_start(build.dockerfile, _anchor(build, step).instruction)
+    else:
         at = len(build.dockerfile.text)
-        text = ("" if build.dockerfile.text.endswith("\n") else newline) + text
+        text = text if build.dockerfile.text.endswith("\n") else newline + text.removesuffix(newline)
     notes = [f"{path}:{line}: {what}" for path, line, what in _exposed(build, found)]
-    yield Fix(title, {build.path: (insert(at, text),)}, step.line, notes=tuple(notes))
+    yield Fix(title, {build.path: (insert(at, text),)}, last.line, notes=tuple(notes))
+
+
+def _commands(build: Build) -> list[str]:
+    """Return the commands that compose gives an image that has none."""
+    if not build.project.services or not any(stage.of("COPY", "RUN", "ADD") for stage in build.stages):
+        return []
+    commands = [service.command for service in build.project.services if service.command]
+    return [command if isinstance(command, str) else " ".join(command) for command in commands]
+
+
+def _started_by_compose(build: Build) -> Listening | None:
+    """Return the server that compose starts in an image without a command of its own."""
+    from dockfix_transforms._listening import served, words_of
+
+    for service in build.project.services:
+        if service.command and service.entrypoint is None:
+            found = served(build, words_of(service.command), build.final.steps[-1])
+            if found is not None:
+                return found
+    return None
 
 
 def _anchor(build: Build, step: Step) -> Step:
@@ -128,7 +150,7 @@ def _services(build: Build, found: Listening) -> Skip | None:
     """Return why the compose services that run the image forbid a check in it."""
     from dockfix_transforms._listening import served, words_of
 
-    step = last_step(build, "CMD") or last_step(build, "ENTRYPOINT")
+    step = last_step(build, "CMD") or last_step(build, "ENTRYPOINT") or build.final.steps[-1]
     services = build.project.services
     if services and all(service.target not in (None, build.final.name) for service in services):
         first = services[0]
@@ -136,37 +158,15 @@ def _services(build: Build, found: Listening) -> Skip | None:
     for service in services:
         if service.healthcheck is not None:
             return Skip(f"{service.name} has a health check of its own", service.line, service.path)
-    runs = [(service.path, service.name, service.line, service.command or service.entrypoint) for service in services]
-    for path, name, line, command in (*runs, *_by_image(build, services)):
-        if command is None or step is None:
+    for service in services:
+        command = service.command or service.entrypoint
+        if command is None:
             continue
-        other = served(build, words_of(command), step, ("compose",))
+        other = served(build, words_of(command), step)
         if other is None or (other.port, other.tls) != (found.port, False):
-            return Skip(f"{name} runs another command from the image, for which the check may not hold", line, path)
+            reason = f"{service.name} runs another command from the image, for which the check may not hold"
+            return Skip(reason, service.line, service.path)
     return None
-
-
-def _by_image(
-    build: Build, services: Sequence[Service]
-) -> Iterator[tuple[str, str, int, str | tuple[str, ...] | None]]:
-    """Yield the services that run the image by the name that one of *services*, which build it, gives it."""
-    from dockfix.syntax.compose import read_yaml
-
-    for path in dict.fromkeys(service.path for service in services):
-        document = read_yaml(build.project.files.text(path) or "")
-        data = document.data.get("services") if document else None
-        if document is None or not isinstance(data, Mapping):
-            continue
-        built = {service.name for service in services if service.path == path}
-        images = {one.get("image") for name in built if isinstance(one := data.get(name), Mapping)} - {None}
-        for name, one in data.items():
-            if name in built or not isinstance(one, Mapping) or one.get("image") not in images:
-                continue
-            command = one.get("command") or one.get("entrypoint")
-            words = tuple(map(str, command)) if isinstance(command, tuple) else command
-            if "healthcheck" not in one:
-                position = document.positions.get(("services", name))
-                yield path, name, position.line if position else 0, words if isinstance(words, str | tuple) else None
 
 
 def _python(build: Build, found: Listening) -> str | None:

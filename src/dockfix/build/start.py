@@ -20,7 +20,7 @@ from dockfix.syntax.patterns import pattern
 from dockfix.syntax.shell import Command, Script, ShellError, read_shell
 
 _SHELLS: Final = frozenset({"sh", "bash", "dash", "ash"})
-_WRAPPERS: Final = frozenset({"exec", "tini", "dumb-init", "env", "nohup"})
+_WRAPPERS: Final = frozenset({"exec", "tini", "dumb-init", "env", "nohup", "ddtrace-run", "opentelemetry-instrument"})
 _RUNNERS: Final = frozenset({"poetry", "pipenv", "uv", "pdm"})
 _ALL_ARGUMENTS: Final = frozenset({'"$@"', "$@", '"${@}"', "$*", "${@}"})
 _PLAIN_WORD: Final = pattern(r"[\w@%+=:,./${}-]+\Z")
