@@ -32,6 +32,14 @@ _KEYS: Final[Mapping[str, Mapping[str, type | tuple[type, ...]]]] = {
     "forge": {"kind": str, "url": str, "clone-url": str, "token-env": str, "token-file": str},
     "repositories": {"list": list, "file": str, "organisation": str, "exclude": list},
     "chain": {"select": list, "ignore": list, "safe-only": bool, "transforms": list, "options": dict},
+    "containers": {
+        "engine": str,
+        "build-network": str,
+        "network": str,
+        "memory": str,
+        "seconds": (int, float),
+        "wait": (int, float),
+    },
     "limits": {
         "run": int,
         "hour": int,
@@ -71,6 +79,20 @@ class Sources:
 
 
 @dataclass(frozen=True, slots=True)
+class Containers:
+    """How images are built and run where the campaign is verified, as for ``dockfix verify``."""
+
+    engine: str = ""
+    build_network: str = ""
+    network: str = "none"
+    memory: str = "2g"
+    seconds: float = 1800
+    """For one build."""
+    wait: float = 30
+    """For a program to listen."""
+
+
+@dataclass(frozen=True, slots=True)
 class ChainSettings:
     """What runs in each repository. ``transforms`` are files of transforms, as name and source."""
 
@@ -80,6 +102,7 @@ class ChainSettings:
     transforms: tuple[tuple[str, str], ...] = ()
     options: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     verify: bool = False
+    containers: Containers = Containers()
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +207,7 @@ def _campaign(table: dict[str, Any], path: str, transforms: tuple[str, ...], sel
             tuple((os.path.basename(item), _source(item)) for item in own),
             chain.get("options", {}),
             table.get("verify", False),
+            Containers(**{key.replace("-", "_"): value for key, value in table.get("containers", {}).items()}),
         ),
         limits=_limits(table.get("limits", {}), forge),
         path=os.path.abspath(path),

@@ -16,13 +16,21 @@ from collections.abc import Iterable
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from dockfix.fleet.campaign import CampaignError, ChainSettings, ForgeSettings, Limits
 from dockfix.fleet.clone import Clone, Head, clone, head_of
 from dockfix.fleet.git import Git, GitError
-from dockfix.fleet.loaded_chain import loaded_chain
+from dockfix.fleet.processes import Process, loaded_chain
 from dockfix.fleet.secret import read_secret
+
+_BUILDS: Final = 20
+"""The most builds of one Dockerfile: before, after, again after a touch, and without one transform or another."""
+_ENGINE: Final = (
+    *("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY", "DOCKER_BUILDKIT"),
+    *("CONTAINER_HOST", "XDG_RUNTIME_DIR"),
+)
+"""What of the environment leads to a container engine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +105,19 @@ def _planned(job: Job, head: Head, cloned: Clone, into: str, home: str, seconds:
     if isinstance(answer, str):
         return result("failed", answer)
     found = answer["result"]
-    document = json.dumps({"result": found, "about": answer["about"]}, separators=(",", ":"))
+    verified: list[dict[str, Any]] = []
+    if job.chain.verify and found["files"]:
+        proved = _verify(job.chain, into, home, dockerfiles)
+        if isinstance(proved, str):
+            return result("failed", proved)
+        found, verified, answer["patch"] = proved["result"], proved["verify"], proved["patch"]
+    document = json.dumps({"result": found, "about": answer["about"], "verify": verified}, separators=(",", ":"))
     for file in found["files"]:
         if (place := cloned.outside(file["path"])) is not None:
             return result("refused", f"{file['path']}: {place} is a symbolic link or a submodule", document=document)
+    for table in verified if not found["files"] else ():
+        why = f"{table['path']}: {table['outcome']}" + (f": {table['error']}" if table["error"] else "")
+        return result("failed" if table["outcome"] == "failed" else "refused", why, document=document)
     if found["files"]:
         return result("changed", "", answer["patch"].encode("latin-1"), document)
     if found["errors"]:
@@ -120,14 +137,31 @@ def _run_chain(
     chain: ChainSettings, root: str, home: str, dockerfiles: list[str], seconds: float
 ) -> dict[str, Any] | str:
     """Run the chain in a process of its own; return its answer, or what went wrong."""
-    request = {
+    request = _request(chain, root, home, dockerfiles)
+    return loaded_chain().ask({**request, "home": home, "seconds": seconds}, seconds)
+
+
+def _verify(chain: ChainSettings, root: str, home: str, dockerfiles: list[str]) -> dict[str, Any] | str:
+    """Build and run it in containers, in a process of its own; return its answer, or what went wrong."""
+    request = {**_request(chain, root, home, dockerfiles), "containers": asdict(chain.containers)}
+    own = os.path.expanduser("~/.docker")  # its plug-ins, and who may pull what
+    engine = {"DOCKER_CONFIG": own} if os.path.isdir(own) else {}
+    engine |= {name: os.environ[name] for name in _ENGINE if name in os.environ}
+    process = Process("dockfix.fleet.verify_process", home, engine)
+    try:
+        return process.ask(request, chain.containers.seconds * _BUILDS * len(dockerfiles))
+    finally:
+        process.end(gently=True)
+
+
+def _request(chain: ChainSettings, root: str, home: str, dockerfiles: list[str]) -> dict[str, Any]:
+    keys = ("select", "ignore", "safe_only", "options")
+    return {
         "root": root,
-        "home": home,
         "dockerfiles": dockerfiles,
-        "settings": {**asdict(chain), "transforms": None},
+        "settings": {key: getattr(chain, key) for key in keys},
         "transforms": _written(chain.transforms, home),
     }
-    return loaded_chain().ask(request, seconds)
 
 
 def chain_key(chain: ChainSettings) -> str:
@@ -167,7 +201,7 @@ def _written(transforms: Iterable[tuple[str, str]], folder: str) -> list[str]:
     paths = []
     for number, (name, source) in enumerate(transforms):
         path = Path(folder, f"transforms-{number}", name)
-        path.parent.mkdir()
+        path.parent.mkdir(exist_ok=True)
         path.write_text(source, encoding="utf-8")
         paths.append(str(path))
     return paths

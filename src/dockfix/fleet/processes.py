@@ -1,4 +1,4 @@
-"""A process that has the chain loaded, from the side of those who ask it."""
+"""Processes that do what may go wrong, from the side of those who ask them; and one that has the chain loaded."""
 
 from __future__ import annotations
 
@@ -20,24 +20,30 @@ from dockfix.fleet.git import clean_environment
 
 _LATE: Final = "took longer than limits.seconds allows"
 _LATE_SIGNALS: Final = frozenset({signal.SIGALRM, signal.SIGXCPU})
+_TIDY: Final = 60.0
+"""Seconds for what an engine has to remove."""
 _GRACE: Final = 20.0
 """Seconds beyond the limit: what loading the chain may take the first time, on a busy machine."""
 
 
-class LoadedChain:
-    """The process; it ends with the object, or with this process."""
+class Process:
+    """A process that answers requests; it ends with the object, or with this process.
 
-    def __init__(self) -> None:
-        self._home = tempfile.mkdtemp(prefix="dockfix-")
+    *module* is what it runs, *folder* where its own folder is made, *environment* what it sees beside a clean one.
+    """
+
+    def __init__(self, module: str, folder: str | None = None, environment: Mapping[str, str] | None = None) -> None:
+        self._home = tempfile.mkdtemp(prefix="dockfix-", dir=folder)
+        self._broken = False
         path = os.pathsep.join(entry for entry in sys.path if os.path.isabs(entry) and os.path.exists(entry))
         self._complaint = os.path.join(self._home, "complaint")
         with open(self._complaint, "wb") as complaint:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-s", "-m", "dockfix.fleet.chain_process"],
+                [sys.executable, "-P", "-s", "-m", module],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=complaint,
-                env={**clean_environment(self._home), "PYTHONPATH": path, "PYTHONUTF8": "1"},
+                env={**clean_environment(self._home), "PYTHONPATH": path, "PYTHONUTF8": "1", **(environment or {})},
                 cwd=self._home,
                 bufsize=0,
                 start_new_session=True,
@@ -45,18 +51,17 @@ class LoadedChain:
 
     def ask(self, request: Mapping[str, Any], seconds: float) -> dict[str, Any] | str:
         """Return the answer to a request, or what went wrong; after *seconds* and some more it is given up."""
-        data = json.dumps({**request, "seconds": seconds}).encode()
+        data = json.dumps(request).encode()
         deadline = time.monotonic() + seconds + _GRACE
         try:
             self._write(len(data).to_bytes(8, "big") + data)
             answer = json.loads(self._read(int.from_bytes(self._read(8, deadline), "big"), deadline))
         except TimeoutError:
-            self.end()
+            self._broken = True
             return _LATE
         except OSError:
-            reason = self._last_line()
-            self.end()
-            return f"the chain stopped: {reason or 'its process ended'}"
+            self._broken = True
+            return f"the chain stopped: {self._last_line() or 'its process ended'}"
         if "ended" in answer:
             return _ending(answer["ended"])
         found: dict[str, Any] | str = answer.get("error") or answer
@@ -90,11 +95,15 @@ class LoadedChain:
     @property
     def ended(self) -> bool:
         """Whether nothing can be asked any more."""
-        return self._process.poll() is not None
+        return self._broken or self._process.poll() is not None
 
-    def end(self) -> None:
-        """End the process."""
-        with suppress(ProcessLookupError, PermissionError):
+    def end(self, *, gently: bool = False) -> None:
+        """End the process; gently is to let it tidy up."""
+        if gently and self._process.stdin is not None:
+            self._process.stdin.close()
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(_TIDY)
+        if self._process.poll() is None:
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         for stream in (self._process.stdin, self._process.stdout):
@@ -116,15 +125,15 @@ def _ending(code: int) -> str:
 
 
 class _Local(threading.local):
-    chain: LoadedChain | None = None
+    chain: Process | None = None
 
 
 _LOCAL: Final = _Local()
 """The one thing that outlives a job: loading the chain takes longer than most repositories do. It keeps no result."""
 
 
-def loaded_chain() -> LoadedChain:
-    """Return this thread's process, a new one where there is none."""
+def loaded_chain() -> Process:
+    """Return this thread's process that has the chain loaded, a new one where there is none."""
     if _LOCAL.chain is None or _LOCAL.chain.ended:
-        _LOCAL.chain = LoadedChain()
+        _LOCAL.chain = Process("dockfix.fleet.chain_process")
     return _LOCAL.chain
