@@ -18,10 +18,17 @@ from dockfix_transforms._knowledge import table
 _OFF: Final = frozenset({"", "0", "false", "no", "off", "f", "n"})
 _REMOVES: Final = pattern(
     r"(?:/root|~|\$\{?HOME\}?)/\.(?:cache|npm)(?:/[\w*.-]+)*/?|/var/cache/(?:apk|yum|dnf)(?:/\S*)?"
+    r"|\$\{?(?:PIP|UV|POETRY|PIPENV|XDG)_CACHE_(?:DIR|HOME)\}?"
 )
+_CACHE_VARIABLES: Final = {
+    "pip": "PIP_CACHE_DIR",
+    "uv-pip": "UV_CACHE_DIR",
+    "uv-sync": "UV_CACHE_DIR",
+    "poetry": "POETRY_CACHE_DIR",
+}
 _CLEANS: Final = pattern(
-    r"\bpip3? cache purge|\b(?:uv|yarn|npm) cache (?:clean|purge)|\b(?:conda|mamba|micromamba) clean"
-    r"|\b(?:yum|dnf|microdnf|tdnf) clean"
+    r"\bpip3? cache purge|\bpoetry cache clear|\b(?:uv|yarn|npm) cache (?:clean|purge)"
+    r"|\b(?:conda|mamba|micromamba) clean|\b(?:yum|dnf|microdnf|tdnf) clean"
 )
 
 
@@ -39,8 +46,8 @@ def pip_no_cache_dir(build: Build) -> Iterator[Fix | Skip]:
          CMD ["flask", "run"]
 
     The same for uv, poetry, apk, gem (an option of their own) and conda, npm, yum, dnf (a command behind the install).
-    With the option ``style = "cache-mount"`` pip gets ``RUN --mount=type=cache`` instead: the cache is then kept
-    outside of the image and serves the next build.
+    With the option ``style = "cache-mount"`` pip, uv and poetry get ``RUN --mount=type=cache`` instead: the cache is
+    then kept outside of the image and serves the next build.
 
     When it holds back: the cache is switched off by a variable or removed in the same RUN; a cache mount on it (a
     ``--no-cache-dir`` makes the mount useless, and goes); ``pip download``, ``pip wheel``, ``pip config``; ``apk``
@@ -56,10 +63,20 @@ def pip_no_cache_dir(build: Build) -> Iterator[Fix | Skip]:
             yield from _step(build, step, mount, step.stage in shipped)
 
 
-def _pip_cache() -> str:
-    folder = table("package_managers")["pip"]["cache"][0]
-    assert isinstance(folder, str)
-    return folder
+def _caches(step: Step, install: Install, rule: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the folders where *install* keeps what it downloads, none where they cannot be mounted or are not known.
+
+    Poetry's own folder has its virtual environments, too, which have to stay in the image.
+    """
+    variable = _CACHE_VARIABLES.get(install.manager)
+    if variable is None or step.user not in (None, "root", "0"):
+        return ()
+    folder = step.env[variable] if variable in step.env else str(rule["cache"][0])
+    if not folder or not folder.startswith("/"):
+        return ()
+    if install.manager != "poetry":
+        return (folder,)
+    return (f"{folder}/artifacts", f"{folder}/cache") if install.action in ("install", "sync") else ()
 
 
 def _shipped(build: Build) -> frozenset[int]:
@@ -75,6 +92,7 @@ def _shipped(build: Build) -> frozenset[int]:
 def _step(build: Build, step: Step, mount: bool, shipped: bool) -> Iterator[Fix | Skip]:
     edits: list[Edit] = []
     names: list[str] = []
+    mounts: dict[str, None] = {}
     for install in step.installs:
         rule = table("package_managers").get(install.manager)
         if rule is None or _off(step, rule):
@@ -88,9 +106,8 @@ def _step(build: Build, step: Step, mount: bool, shipped: bool) -> Iterator[Fix 
             continue
         if _removed(install):
             continue
-        if mount and install.manager == "pip":
-            if step.instruction.flag("mount") is None or not names:
-                names.append("a cache mount")
+        if mount and (folders := _caches(step, install, rule)):
+            mounts.update(dict.fromkeys(folders))
             continue
         if "clean" in rule and not shipped:  # a command of its own, for a layer that nobody gets
             continue
@@ -100,9 +117,10 @@ def _step(build: Build, step: Step, mount: bool, shipped: bool) -> Iterator[Fix 
         elif change is not None:
             edits.append(change)
             names.append(str(rule.get("option") or rule["clean"]))
-    if mount and "a cache mount" in names:
+    if mounts:
         at = step.instruction.keyword_start + len(step.instruction.keyword_text)
-        edits = [*edits, insert(at, f" --mount=type=cache,target={_pip_cache()}")]
+        edits.append(insert(at, "".join(f" --mount=type=cache,target={folder}" for folder in mounts)))
+        names.append("a cache mount")
     if edits:
         title = f"add {', '.join(dict.fromkeys(names))}"
         yield Fix(title, {build.path: tuple(sorted(edits))}, step.line)
@@ -115,7 +133,7 @@ def _off(step: Step, rule: Mapping[str, Any]) -> bool:
 
 def _mounted(step: Step, rule: Mapping[str, Any]) -> bool:
     """Whether a cache mount covers the manager's cache."""
-    places = [*rule["cache"], *(value for name in ("PIP_CACHE_DIR", "UV_CACHE_DIR") if (value := step.env.get(name)))]
+    places = [*rule["cache"], *(value for name in _CACHE_VARIABLES.values() if (value := step.env.get(name)))]
     for flag in step.instruction.flags:
         settings = dict(part.partition("=")[::2] for part in (flag.value or "").split(","))
         if flag.name != "mount" or settings.get("type") != "cache":
