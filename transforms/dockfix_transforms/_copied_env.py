@@ -84,13 +84,13 @@ def _fix(build: Build, step: Step, copy: Copy, found: list[Source]) -> Iterator[
         editing = Editing(next(service.file.text for service in services if service.file.path == path))
         names = tuple(posixpath.relpath(name, posixpath.dirname(path) or ".") for name in full)
         for service in services:
-            if service.file.path != path or "env_file" in service.file.services[service.name]:
+            if service.file.path != path or service.service.env_files:
                 continue
             value: New = names[0] if len(names) == 1 else [*names]
             place = ("services", service.name)
             if not editing.apply(add_key(editing.text, place, "env_file", value, after=("build",))):
                 reason = f"{service.name} cannot be given env_file as {service.file.name} is written"
-                yield Skip(f"{found[0].value} stays in the image: {reason}", service.line, path)
+                yield Skip(f"{found[0].value} stays in the image: {reason}", service.service.line, path)
                 return
         if edits := editing.edits():
             changes[path] = edits

@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from dockfix.build.model import Build
-from dockfix.project.compose import services_for
+from dockfix.project.compose import Service, services_of_image
 from dockfix.project.disk import is_dockerfile_name
 from dockfix.project.invocations import candidates
 from dockfix.syntax.edit import Edit, insert
 from dockfix.syntax.patterns import pattern
-from dockfix_transforms._compose_files import ComposeFile, compose_file, environment
+from dockfix_transforms._compose_files import ComposeFile, compose_file
 from dockfix_transforms._obstacle import Obstacle
 
 if TYPE_CHECKING:
@@ -33,42 +33,41 @@ class Given(NamedTuple):
 
 
 class Runner(NamedTuple):
-    """A service that runs the image."""
+    """A service that runs the image, with the file in which it stands."""
 
     file: ComposeFile
-    name: str
-    target: str | None
+    service: Service
+    overlays: tuple[Service, ...]
+    """The same with what other files say of it."""
 
     @property
-    def line(self) -> int:
-        """The service's line in its file."""
-        return self.file.lines.get(self.name, 0)
+    def name(self) -> str:
+        """The service's name."""
+        return self.service.name
 
 
-def runners(build: Build, dockerfiles: tuple[str, ...] | None = None) -> list[Runner]:
-    """Return the services that run the image of this Dockerfile (or of *dockerfiles*), built there or by its name."""
+def runners(build: Build, dockerfiles: Sequence[str] = ()) -> list[Runner]:
+    """Return the services that run the image of this Dockerfile (or of *dockerfiles*), built there or by its name.
+
+    One that extends another of them in the same file has what that one has.
+    """
     files = build.project.files
-    found: dict[tuple[str, str], Runner] = {}
-    images: set[str] = set()
-    for dockerfile in dockerfiles or (build.path,):
-        for service in services_for(files, dockerfile):
-            file = compose_file(files, service.path)
-            if file is None or service.name not in file.services:
-                continue
-            found[file.path, service.name] = Runner(file, service.name, service.target)
-            if isinstance(image := file.services[service.name].get("image"), str):
-                images.add(image)
-    for path in dict.fromkeys(path for path, kind in candidates(files) if kind == "compose") if images else ():
+    found = [service for path in dockerfiles or (build.path,) for service in services_of_image(files, path)]
+    given = {(service.path, service.name): service for service in found if service.kind != "laid over"}
+    result = []
+    for (path, name), service in given.items():
         file = compose_file(files, path)
-        for name, service_data in file.services.items() if file else ():
-            if (
-                file
-                and (path, name) not in found
-                and "build" not in service_data
-                and service_data.get("image") in images
-            ):
-                found[path, name] = Runner(file, name, None)
-    return list(found.values())
+        if file is None or name not in file.services:
+            continue
+        extended = file.services[name].get("extends")
+        if isinstance(extended, Mapping):
+            extended = None if extended.get("file") else extended.get("service")
+        if (path, extended) in given:
+            continue
+        folder = posixpath.dirname(path)
+        overlays = [one for one in found if one.kind == "laid over" and one.name == name]
+        result.append(Runner(file, service, tuple(one for one in overlays if posixpath.dirname(one.path) == folder)))
+    return result
 
 
 def images_with(build: Build, context_path: str) -> list[Build]:
@@ -121,12 +120,16 @@ def give(build: Build, wanted: Sequence[tuple[Runner, Mapping[str, str]]]) -> Gi
                 where = _has(build, service, name)
                 if where == "":
                     continue
+                for other in service.overlays:
+                    if name in other.environment:
+                        reason = f"{other.path} gives {name} to {service.name}, and {file.name} does not"
+                        raise Obstacle(reason, other.line, other.path)
                 if where is not None:
                     notes.append(f"{name} of {service.name} has to be in {where}, which is not in the repository.")
                     continue
                 if not editing.apply(set_environment(editing.text, service.name, name, value)):
                     reason = f"{service.name} cannot be given {name} as {file.name} is written"
-                    raise Obstacle(reason, service.line, file.path)
+                    raise Obstacle(reason, service.service.line, file.path)
                 needed.update((variable, None) for variable in _REQUIRED.findall(value) if variable not in needed)
         changes = editing.edits()
         if not changes:
@@ -141,18 +144,13 @@ def give(build: Build, wanted: Sequence[tuple[Runner, Mapping[str, str]]]) -> Gi
     return Given(edits, tuple(given), tuple(dict.fromkeys(notes)))
 
 
-def _has(build: Build, service: Runner, name: str) -> str | None:
+def _has(build: Build, runner: Runner, name: str) -> str | None:
     """Return "" where the service gives *name* already, the file that may give it, None where nothing does."""
-    data = service.file.services[service.name]
-    if name in environment(data):
+    if name in runner.service.environment:
         return ""
-    listed = data.get("env_file")
     unseen = None
-    for item in listed if isinstance(listed, tuple) else (listed,):
-        path = item.get("path") if isinstance(item, Mapping) else item
-        if not isinstance(path, str):
-            continue
-        place = posixpath.normpath(posixpath.join(posixpath.dirname(service.file.path), path))
+    for path in runner.service.env_files:
+        place = posixpath.normpath(posixpath.join(posixpath.dirname(runner.file.path), path))
         text = build.project.files.text(place)
         if text is None:
             unseen = place
@@ -202,7 +200,7 @@ def give_builds(services: list[Runner], names: tuple[str, ...], edits: dict[str,
         for service in mine:
             if "build" in file.services[service.name] and not _add_build_secrets(editing, service.name, names):
                 reason = f"{service.name} cannot be given build secrets as {file.name} is written"
-                raise Obstacle(reason, service.line, path)
+                raise Obstacle(reason, service.service.line, path)
         for name in names:
             top = ("secrets",) if "secrets" in file.data else ()
             secret = {name: {"environment": name}}

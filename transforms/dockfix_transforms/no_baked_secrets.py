@@ -211,7 +211,7 @@ def _built_elsewhere(build: Build, names: tuple[str, ...]) -> None:
 
 def _needed(build: Build, service: Runner, taken: list[Secret]) -> dict[str, str]:
     """Return the variables that ENV set in the stage that the service runs, as compose gives them."""
-    stage = next((one for one in build.stages if service.target and one.name == service.target.lower()), build.final)
+    stage = next((one for one in build.stages if one.name == (service.service.target or "").lower()), build.final)
     stages = {stage.index}
     while stage.base_stage is not None:
         stage = build.stages[stage.base_stage]
