@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -82,6 +83,24 @@ def test_the_source_is_never_written(source: Path, scratch: Scratch) -> None:
     scratch.show({"Dockerfile": "FROM other\n"})
     scratch.touch("app/main.py", "# changed\n")
     assert before == {path: path.read_bytes() for path in source.rglob("*") if path.is_file() and not path.is_symlink()}
+
+
+def test_removing_touches_nothing_outside(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir(mode=0o755)
+    parent = tmp_path / "parent"
+    parent.mkdir(mode=0o755)
+    (source / "away").symlink_to(outside)
+    monkeypatch.setattr("tempfile.tempdir", str(parent))
+    made = Scratch(str(source), Interrupts())
+    made.fill(())
+    with monkeypatch.context() as patched:  # the first try fails, as in a folder without the right to write
+        patched.setattr("shutil.rmtree", lambda *_, **__: None)
+        made.remove()
+    made.remove()
+    made.remove()
+    assert not os.path.exists(made.folder)
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (outside, parent)] == [0o755, 0o755]
 
 
 def test_what_cannot_be_written_is_removed_all_the_same(source: Path) -> None:

@@ -73,15 +73,15 @@ class Scratch:
         return os.path.join(self.root, path) if path else self.root
 
     def remove(self) -> None:
-        """Remove the copy."""
-
-        def make_writable(function: object, path: str, _: object) -> None:
-            with suppress(OSError):
-                os.chmod(os.path.dirname(path), 0o700)
-                os.chmod(path, 0o700)
-                os.unlink(path) if not os.path.isdir(path) else os.rmdir(path)
-
-        shutil.rmtree(self.folder, onerror=make_writable)
+        """Remove the copy; nothing outside of it is touched."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        if not os.path.lexists(self.folder):
+            return
+        for folder, names, _ in os.walk(self.folder):  # folders that their owner may not write
+            for path in (folder, *(os.path.join(folder, name) for name in names)):
+                if not os.path.islink(path):
+                    with suppress(OSError):
+                        os.chmod(path, 0o700)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _bytes(self, path: str) -> bytes | None:
