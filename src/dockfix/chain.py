@@ -15,7 +15,7 @@ from dockfix.build.model import Build
 from dockfix.ignores import Ignores
 from dockfix.project.files import Files
 from dockfix.records import record, replace
-from dockfix.syntax.dockerfile import Dockerfile, DockerfileSyntaxError, parse
+from dockfix.syntax.dockerfile import Dockerfile, DockerfileSyntaxError, Instruction, parse
 from dockfix.syntax.edit import Edit, OverlapError, apply_edits
 from dockfix.transform import Fix, Safety, Skip, Transform
 
@@ -224,7 +224,7 @@ class _Run:
 
         text = tree.files.text(self.path)
         if text is None:
-            self.fail("cannot be read: not a regular file, not readable, or too large")
+            self.fail("cannot be read: no regular file, not readable, or larger than 2 MB")
             return False
         if self.build is not None and self.build.dockerfile.text == text:
             dockerfile = self.build.dockerfile
@@ -244,6 +244,9 @@ class _Run:
             bare = next((one for one in dockerfile.instructions if one.keyword == "FROM" and not one.value), None)
             if bare is not None:
                 self.fail("FROM names no image", bare.line)
+                return False
+            if (odd := _malformed(dockerfile)) is not None:
+                self.fail(f"{odd.keyword} needs NAME=value", odd.line)
                 return False
             if dockerfile is not self.checked and (disagreement := crosscheck(dockerfile)) is not None:
                 self.fail(disagreement)
@@ -386,6 +389,14 @@ class _Run:
         if disagreement is None:
             self.checked = dockerfile
         return disagreement
+
+
+def _malformed(dockerfile: Dockerfile) -> Instruction | None:
+    """Return the first ENV or LABEL in which a word is no pair, which BuildKit's parser refuses."""
+    from dockfix.build.keyvalue import pairs_of
+
+    pairs = (one for one in dockerfile.instructions if one.keyword in ("ENV", "LABEL"))
+    return next((one for one in pairs if one.value.strip() and not pairs_of(one, dockerfile.escape)), None)
 
 
 def _inside(path: str) -> bool:

@@ -149,7 +149,7 @@ def test_what_is_unknown_in_the_configuration_is_an_error(
         (b"FROM a\nBOGUS b\n", "Bad:2: unknown instruction: BOGUS"),
         (b"FROM a\nRUN <<EOF\n", "Bad:2: unterminated heredoc EOF"),
         (b"\x7fELF\0\0\1\xff", "binary"),
-        (b"FROM a\n" + b"# comment\n" * 500_000, "too large"),
+        (b"FROM a\n" + b"# comment\n" * 500_000, "larger than 2 MB"),
     ],
     ids=["empty", "no FROM", "unknown instruction", "heredoc", "binary", "5 MB"],
 )

@@ -189,6 +189,8 @@ def _write(build: Build, chain: list[Stage], user: _User, workdir: str, owned: l
     user_line = f"{'user' if lower else 'USER'} {_ID if user.step is None else user.name}{newline}"
     end = dockerfile.text[: steps[-1].instruction.end]
     prefix = "" if end.endswith("\n") else newline
+    if place is None and prefix:  # the file ends without a newline, and stays so
+        user_line = user_line.removesuffix(newline)
     at = block_start(dockerfile, place.instruction) if place else len(end)
     if anchor is None or anchor is place:
         edits.append(insert(at, ("" if place else prefix) + text + user_line))
