@@ -108,13 +108,20 @@ class _Reader:
             source = self.origin(name)
             if source is None:
                 raise self.obstacle(f"{name} is not in the build context")
-            text_of = self.build.project.context.text
+            text_of = self._text
             for path in reachable_manifests(text_of, source)[0]:
                 lines = parse_requirements(text_of(path) or "")
                 if lines is None:
-                    raise self.obstacle(f"{path} is not in UTF-8")
+                    raise self.obstacle(f"{path} is no text that pip reads")
                 for item in lines:
                     yield from self._line(path, item)
+
+    def _text(self, path: str) -> str | None:
+        """Return the text of a requirements file of the context; pip reads UTF-16 too, by its byte order mark."""
+        text = self.build.project.context.text(path)
+        if text is None or not text.startswith(("\udcff\udcfe", "\udcfe\udcff")):
+            return text
+        return text.encode("utf-8", "surrogateescape").decode("utf-16", "replace")
 
     def _check_variables(self) -> None:
         """Raise ``Obstacle`` where a variable may hold more than the release of pip and its like."""
