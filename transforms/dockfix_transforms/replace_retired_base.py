@@ -86,7 +86,7 @@ def _past_their_end(build: Build) -> Iterator[Fix]:
             seen.add(release)
             current = [name for name, other in table()[kind].items() if not other.get("retired")]
             title = f"{kind.capitalize()} {release} gets no security fixes any more"
-            note = f"the last one came by {known['end_of_life']}; supported are {', '.join(current)}"
+            note = f"support ended {known['end_of_life']}; {', '.join(current)} are supported"
             yield Fix(title, {build.path: ()}, stage.steps[0].line, Safety.SUGGESTION, (note,))
 
 
