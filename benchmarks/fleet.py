@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 TESTS = Path(__file__).parent.parent / "tests" / "fleet"
@@ -105,6 +106,41 @@ def plan(repositories: list[Path], folder: Path, name: str) -> tuple[float, floa
     return seconds, int(done.stderr.split()[-1]) / 1000
 
 
+def killed(folder: Path, kills: int) -> tuple[int, int]:
+    """Publish to a forge of our own and kill the publisher at random moments, until it was killed *kills* times.
+
+    Return how many runs were killed, and how many pushes and requests were sent more than once.
+    """
+    sys.path.insert(0, str(TESTS))
+    from forge_server import TOKEN, serving
+    from killing import killed_again_and_again, repeated, start
+
+    os.environ["FLEET_TOKEN"] = TOKEN
+    chance = random.Random(20)
+    count = twice = campaigns = 0
+    while count < kills:
+        campaigns += 1
+        root = folder / f"killed-{campaigns}"
+        with serving(root / "forge") as forge:
+            names = [f"acme/r{number}" for number in range(12)]
+            for name in names:
+                forge.add(name, {"Dockerfile": "FROM python:3.11\nRUN pip install flask\n"})
+            campaign = root / "campaign.toml"
+            listed = ", ".join(f'"{name}"' for name in names)
+            campaign.write_text(
+                f'name = "bench"\ntitle = "A benchmark"\nlabels = ["a"]\nreviewers = ["ada"]\n'
+                f'[forge]\nurl = "{forge.address}/api/v3"\ntoken-env = "FLEET_TOKEN"\n'
+                f"[repositories]\nlist = [{listed}]\n[limits]\ntrial = 0\npause = 0\nback-off = 0.01\n"
+            )
+            start("plan", str(campaign)).wait()
+            moments = [chance.uniform(0.2, 1.5) for _ in range(kills - count)]
+            more, status = killed_again_and_again(partial(start, "publish", str(campaign)), moments)
+            count += more
+            opened = sum(len(repo.pulls) for repo in forge.repos.values())
+            twice += len(repeated(forge.creating())) + (status != 0) + abs(opened - len(names))
+    return count, twice
+
+
 def main() -> None:
     """Measure."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -136,6 +172,8 @@ def main() -> None:
         check(f"second plan ({second:.2f} s), share of the first", second / first, 1 / 20)
         _, fewer = plan(repositories[: max(1, arguments.count // 10)], folder, "some")
         check(f"memory ({memory:.0f} MB), times that of a tenth of the repositories", memory / fewer, 1.15)
+        count, twice = killed(folder, arguments.kills)
+        check(f"pushes and requests sent twice, or lost, in {count} kills", twice, 0)
     sys.exit(f"too much: {'; '.join(failures)}" if failures else 0)
 
 

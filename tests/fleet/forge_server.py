@@ -49,7 +49,11 @@ def git(*arguments: str | Path, stdin: bytes = b"", env: Mapping[str, str] | Non
 
 
 def commit(
-    repository: Path, files: Mapping[str, str | bytes], branch: str = "main", env: Mapping[str, str] | None = None
+    repository: Path,
+    files: Mapping[str, str | bytes],
+    branch: str = "main",
+    env: Mapping[str, str] | None = None,
+    message: str = "a commit",
 ) -> str:
     """Add a commit with these files to a branch of a bare repository; return it."""
     index = {"GIT_INDEX_FILE": str(repository / "test-index"), "GIT_DIR": str(repository)}
@@ -62,7 +66,7 @@ def commit(
         blob = git("hash-object", "-w", "--stdin", stdin=data, env=index)
         git("update-index", "--add", "--cacheinfo", f"100644,{blob},{path}", env=index)
     tree = git("write-tree", env=index)
-    made = git("commit-tree", tree, *(("-p", found) if found else ()), "-m", "a commit", env={**index, **(env or {})})
+    made = git("commit-tree", tree, *(("-p", found) if found else ()), "-m", message, env={**index, **(env or {})})
     git("update-ref", f"refs/heads/{branch}", made, env=index)
     return made
 
@@ -213,6 +217,11 @@ def is_creating(one: Sent) -> bool:
     return one.method != "GET"
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing: whoever asked was killed."""
+
+
 @contextmanager
 def serving(root: Path) -> Iterator[Forge]:
     """Serve a forge whose repositories are below *root*."""
@@ -222,7 +231,7 @@ def serving(root: Path) -> Iterator[Forge]:
         pass
 
     Handler.forge = forge
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = _Server(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     forge.address = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)

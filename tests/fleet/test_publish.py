@@ -111,7 +111,7 @@ def test_a_commit_of_someone_else_stays_and_is_said_once(one: Fleet, role: str) 
     one.publish()
     names = {key: "dockfix" if key.endswith("NAME") else "dockfix@noreply.invalid" for key in SOMEONE}
     names |= {key: value for key, value in SOMEONE.items() if role in key}
-    theirs = commit(one.forge.repos["acme/one"].path, {"note": "mine\n"}, BRANCH, names)
+    theirs = commit(one.forge.repos["acme/one"].path, {"note": "mine\n"}, BRANCH, names, "x\n\nDockfix-Campaign: tidy")
     for _ in range(2):
         one.replan()
         assert one.publish() == 0

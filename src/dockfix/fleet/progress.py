@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections import Counter
@@ -61,7 +62,7 @@ class Progress:
         count = self._counts.total()
         states = ", ".join(f"{number} {state}" for state, number in sorted(self._counts.items()))
         line = f"{self._what} {count}/{self._total}{f': {states}' if states else ''}{self._estimate(count)}"
-        self._stream.write(f"\r\x1b[K{line[:200]}")
+        self._stream.write(f"\r\x1b[K{line[: _width(self._stream) - 1]}")
         self._stream.flush()
 
     def _estimate(self, count: int) -> str:
@@ -69,6 +70,13 @@ class Progress:
         if not left or count < 2:
             return ""
         return f"; about {duration((time.monotonic() - self._start) / count * left)} left"
+
+
+def _width(stream: TextIO) -> int:
+    try:
+        return os.get_terminal_size(stream.fileno()).columns
+    except (OSError, ValueError):
+        return 80
 
 
 def duration(seconds: float) -> str:
