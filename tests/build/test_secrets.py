@@ -89,3 +89,9 @@ def test_long_texts_take_no_longer_a_character(piece: str) -> None:
 
     short = seconds(2_000)
     assert seconds(16_000) < 8 * 4 * short + 0.05
+
+
+def test_what_compose_asks_for_is_no_secret() -> None:
+    for text in ("DB_PASSWORD: ${DB_PASSWORD:?}", "SECRET_KEY: ${SECRET_KEY:?set it}", "u: a://b:${DB_PASSWORD:?}@c"):
+        assert secret_spans(text) == []
+    assert secret_spans("DB_PASSWORD: ${DB_PASSWORD:-hunter2}")

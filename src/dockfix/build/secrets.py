@@ -176,6 +176,8 @@ def secret_spans(text: str, *, code: bool = False) -> list[tuple[int, int]]:
             elif code or re.match(r"[\w.]+[(\[]", match["value"]):
                 continue
             value = text[start:end]
+            if value[:1] == "?" and expression is _ASSIGNMENT and text.endswith("${", 0, match.start("name")):
+                continue  # ${NAME:?}: compose asks for it
             if "://" not in value and value.strip() and secret_in(name, value) == value.strip():
                 spans.add((start, end))
     for expression in (_URLS, _PARAMETERS, _TOKENS, _KEY_BLOCK):
