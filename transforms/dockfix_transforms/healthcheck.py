@@ -149,6 +149,7 @@ def _obstacle(build: Build, found: Listening) -> Skip | None:
 def _services(build: Build, found: Listening) -> Skip | None:
     """Return why the compose services that run the image forbid a check in it."""
     from dockfix_transforms._listening import served, words_of
+    from dockfix_transforms._migrations import migrates
 
     step = last_step(build, "CMD") or last_step(build, "ENTRYPOINT") or build.final.steps[-1]
     services = build.project.services
@@ -162,7 +163,10 @@ def _services(build: Build, found: Listening) -> Skip | None:
         command = service.command or service.entrypoint
         if command is None:
             continue
-        other = served(build, words_of(command), step)
+        words = words_of(command)
+        if migrates(words):  # it ends before anybody looks
+            continue
+        other = served(build, words, step)
         if other is None or (other.port, other.tls) != (found.port, False):
             reason = f"{service.name} runs another command from the image, for which the check may not hold"
             return Skip(reason, service.line, service.path)

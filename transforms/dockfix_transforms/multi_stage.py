@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
@@ -306,6 +307,9 @@ def _builder_text(build: Build, step: Step, role: Role, edits: Sequence[Edit]) -
     text = dockerfile.text[start : step.instruction.end]
     text = text if text.endswith("\n") else text + dockerfile.newline
     moved = [Edit(edit.start - start, edit.end - start, edit.replacement) for edit in edits]
+    owner = step.instruction.flag("chown")
+    if owner is not None and not re.fullmatch(r"\d+(?::\d+)?", owner.value or ""):  # the builder has no such user
+        moved.append(Edit(owner.start - start, owner.end - start + 1, ""))
     return apply_edits(text, sorted(moved))
 
 
