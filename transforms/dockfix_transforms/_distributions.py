@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from dockfix.build.installs import Install
@@ -14,6 +14,7 @@ from dockfix.records import record
 from dockfix.syntax.patterns import pattern
 from dockfix.syntax.requirements import Line, normalised, parse_requirements, reachable_manifests
 from dockfix_transforms._knowledge import table
+from dockfix_transforms._lock_files import pipfile_lock, toml_lock
 from dockfix_transforms._obstacle import Obstacle
 
 PYTHON: Final = frozenset({"pip", "uv-pip", "uv-sync", "poetry", "pipenv", "pdm"})
@@ -192,7 +193,7 @@ class _Reader:
             text = self.build.project.context.text(lock) or ""
             development = bool(self.install.options & {"--dev", "-d"})
             found = (
-                _pipfile_lock(text, development) if manager == "pipenv" else _toml_lock(text, without_development=skip)
+                pipfile_lock(text, development) if manager == "pipenv" else toml_lock(text, without_development=skip)
             )
             if found is None:
                 raise self.obstacle(f"{lock} is not understood")
@@ -309,57 +310,3 @@ def _specifier(text: str) -> str:
     if text.startswith("~") and not text.startswith("~="):
         return f"~={text[1:].strip()}" if text.count(".") > 1 else f"=={text[1:].strip()}.*"
     return f"=={text}" if text[0].isdigit() else text
-
-
-_Locked = tuple[str, str, "tuple[str, ...] | None", bool]
-"""Name, version specifier, file names, and whether it comes from version control."""
-
-
-def _toml_lock(text: str, *, without_development: bool) -> list[_Locked] | None:
-    """Return the packages of a poetry.lock, uv.lock or pdm.lock."""
-    data = toml_of(text)
-    packages = data.get("package") if data else None
-    if data is None or not isinstance(packages, list):
-        return None
-    metadata = data.get("metadata", {})
-    listed = metadata.get("files", {}) if isinstance(metadata, dict) else {}
-    found: list[_Locked] = []
-    for package in packages:
-        name = package.get("name")
-        source = package.get("source", {})
-        if (
-            not isinstance(name, str)
-            or {"virtual", "editable", "directory"} & source.keys()
-            or (source.get("type") == "directory")
-        ):
-            continue
-        groups = package.get("groups")
-        if without_development and (package.get("category") == "dev" or (groups and "main" not in groups)):
-            continue
-        entries = package.get("files") or package.get("wheels") or listed.get(name) or ()
-        files = tuple(_file_name(entry) for entry in entries)
-        git = bool({"git"} & source.keys()) or source.get("type") == "git" or "git" in package
-        version = package.get("version")
-        found.append((normalised(name), f"=={version}" if version else "", files or None, git))
-    return found
-
-
-def _file_name(entry: object) -> str:
-    value = entry.get("file") or entry.get("url") or entry.get("filename") if isinstance(entry, dict) else entry
-    return posixpath.basename(str(value).partition("#")[0])
-
-
-def _pipfile_lock(text: str, development: bool) -> list[_Locked] | None:
-    import json
-
-    try:
-        data = json.loads(text)
-        sections = ("default", "develop") if development else ("default",)
-        packages: Iterable[tuple[str, Any]] = [pair for section in sections for pair in data[section].items()]
-        return [
-            (normalised(name), str(entry.get("version", "")), None, "git" in entry)
-            for name, entry in packages
-            if not entry.get("path") and not entry.get("editable")
-        ]
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return None

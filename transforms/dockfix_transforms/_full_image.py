@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Final
 
 from dockfix.build.lineage import image_path, lineage
@@ -68,18 +68,30 @@ def affected(build: Build) -> tuple[Stage, ...]:
     return tuple(build.stages[index] for index in sorted(found))
 
 
-def apt_packages(stages: Sequence[Stage], before: int | None = None) -> frozenset[str]:
-    """Return what apt installs in *stages* up to the line *before*, with the libraries of the headers."""
-    return installed_by_apt(
-        package
-        for stage in stages
-        for step in stage.of("RUN")
-        if before is None or step.line <= before
-        for install in step.installs
-        if install.manager == "apt"
-        for package in install.packages
-        if package is not None
-    )
+def apt_lines(stages: Sequence[Stage]) -> dict[str, int]:
+    """Return what apt installs in *stages*, with the libraries of the headers, and the line where it does first."""
+    found: dict[str, int] = {}
+    for stage in stages:
+        for step in stage.of("RUN"):
+            for install in step.installs:
+                if install.manager == "apt":
+                    for name in installed_by_apt(package for package in install.packages if package is not None):
+                        found.setdefault(name, step.line)
+    return found
+
+
+def removed(stages: Sequence[Stage]) -> frozenset[str]:
+    """Return the packages that a RUN of *stages* removes again, with the libraries of the headers."""
+    found: list[str] = []
+    for stage in stages:
+        for step in stage.of("RUN"):
+            if "remove" not in step.instruction.value and "purge" not in step.instruction.value:
+                continue
+            for command in step.script.commands if step.script else ():
+                words = [word.value for word in command.words if word.value is not None]
+                if words[:1] in (["apt-get"], ["apt"]) and {"remove", "purge", "autoremove"} & set(words):
+                    found += [word for word in words[2:] if not word.startswith("-")]
+    return installed_by_apt(found)
 
 
 def uses(build: Build, stages: Sequence[Stage]) -> tuple[Use, ...]:
@@ -95,11 +107,15 @@ def uses(build: Build, stages: Sequence[Stage]) -> tuple[Use, ...]:
     return tuple(found)
 
 
-def missing(found: Sequence[Use], stages: Sequence[Stage]) -> tuple[Use, ...]:
-    """Return the uses that apt does not install for in time. Raises ``Obstacle`` for a compiler or a header."""
+def missing(found: Sequence[Use], installed: Mapping[str, int], gone: Set[str]) -> tuple[Use, ...]:
+    """Return the uses that apt does not install for in time. Raises ``Obstacle`` for a compiler or a header.
+
+    *installed* is what ``apt_lines`` gives, *gone* what ``removed`` does.
+    """
     lacking = []
     for use in found:
-        if use.package in apt_packages(stages, use.line if use.line else None):
+        line = None if use.package in gone and use.where != "a RUN" else installed.get(use.package)
+        if line is not None and (not use.line or line <= use.line):
             continue
         if build_only(use.package) or use.package.endswith("-dev"):
             raise Obstacle(f"{use.where} calls {use.command}, which slim images have not", use.line)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Final
 
 from dockfix.build.lineage import lineage
@@ -21,7 +21,7 @@ from dockfix_transforms._debian import (
     runtime_packages,
 )
 from dockfix_transforms._distributions import PYTHON, Distribution, distributions
-from dockfix_transforms._full_image import affected, apt_packages, missing, uses
+from dockfix_transforms._full_image import affected, apt_lines, missing, removed, uses
 from dockfix_transforms._obstacle import Obstacle
 from dockfix_transforms._python_images import python_tag, table, versions
 from dockfix_transforms._wheels import by_files, by_table
@@ -53,29 +53,33 @@ def slim_needs(build: Build) -> SlimNeeds:
     _check_copies(build)
     reasons: dict[str, str] = {}
     early = 0
-    for use in missing(uses(build, stages), stages):
+    present = apt_lines(stages)
+    gone = removed(stages)
+    for use in missing(uses(build, stages), present, gone):
         reasons.setdefault(use.package, f"{use.where} calls {use.command}")
         early = min(early or use.line, use.line) if use.where == "a RUN" else early
-    present = apt_packages(stages)
     unknown: list[str] = []
     installed = list(_installed(build, stages, python))
     brought = {distribution.name for distribution, _, _ in installed} & {"psycopg-binary", "psycopg-c"}
+    own = {stage.index for stage in stages}
     for distribution, stage, step in installed:
         if distribution.name == "psycopg" and brought:
             continue  # which brings the library, or asks for it itself
-        for name, reason in _libraries(distribution, stage, step, stages, python, release, unknown):
+        here = stage.index in own
+        for name, reason in _libraries(distribution, step, python, release, here, present, unknown):
             reasons.setdefault(name, reason)
     for name, place in _imported(build):
         reasons.setdefault(name, f"{place[1]} is imported in {place[0]}")
+    kept = present.keys() - gone
     packages: dict[str, str] = {}
     line = root.steps[0].line
     for name, reason in reasons.items():
         package = library(name, release)
-        if package == "" or {name, package} & present or (package is not None and in_slim_image(package)):
+        if package == "" or {name, package} & kept or (package is not None and in_slim_image(package)):
             continue
         if _archived(release):
-            gone = f"{name} is needed ({reason}), and nothing can be installed in Debian {release} any more"
-            raise Obstacle(gone, line)
+            shown = f"{name} is needed ({reason}), and nothing can be installed in Debian {release} any more"
+            raise Obstacle(shown, line)
         if package is None:
             raise Obstacle(f"{reason}: Debian's name of {name} differs by release, and the tag names none", line)
         packages[package] = reason
@@ -114,11 +118,11 @@ def _installed(build: Build, stages: Sequence[Stage], python: str) -> Iterable[t
 
 def _libraries(
     distribution: Distribution,
-    stage: Stage,
     step: Step,
-    stages: Sequence[Stage],
     python: str,
     release: str | None,
+    here: bool,
+    present: Mapping[str, int],
     unknown: list[str],
 ) -> Iterable[tuple[str, str]]:
     """Yield the libraries that a distribution loads, and why. Raises ``Obstacle`` where it cannot be installed."""
@@ -137,14 +141,13 @@ def _libraries(
         verdict = by_files(distribution.files, python)
     else:
         verdict = by_table(name, distribution.version, python)
-    here = any(stage.index == one.index for one in stages)
     build = needs.build if needs is not None and needs.build is not None else None
     if here and distribution.from_source:
         raise Obstacle(f"{name} is fetched and built from version control", distribution.line)
     if here and verdict == "unknown":
         raise Obstacle(f"whether {name} installs without a compiler is not known", distribution.line)
     if here and verdict == "source":
-        tools = apt_packages(stages, step.line)
+        tools = {package for package, line in present.items() if line <= step.line}
         lacking = [package for package in build or ("gcc",) if not _has(tools, package)]
         if lacking:
             shown = f"{name} {distribution.version}".strip()
@@ -163,7 +166,7 @@ def _libraries(
                 yield from ((found, reason) for found in libraries if in_full_image(found))
 
 
-def _has(tools: frozenset[str], package: str) -> bool:
+def _has(tools: Set[str], package: str) -> bool:
     """Return whether apt installed a build package, by its own name or with ``build-essential``."""
     if package in tools:
         return package != "gcc" or bool(tools & {"libc6-dev", "libc-dev", "g++", "build-essential", "musl-dev"})
