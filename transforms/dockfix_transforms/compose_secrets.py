@@ -158,27 +158,32 @@ def _obstacle(build: Build, file: ComposeFile, secret: Secret) -> str | None:
             place.name and place.name in environment(other.services.get(place.service, {})) for place in secret.places
         ):
             return f"{path}, which is used with it, gives it as well"
-    if secret.giver is None:
-        return None
     expression = re.compile(rf"[\"'=:\s]{re.escape(secret.value)}(?=[\"'@\s]|\Z)")
+    for path in _readers(build, file, secret):
+        text = files.text(path) or ""
+        if posixpath.basename(path).startswith(".env"):
+            text = re.sub(r"(?m)^\s*#.*", "", text)
+        if secret.value in text and expression.search(text):
+            return f"{path} holds it as well"
+    return None
+
+
+def _readers(build: Build, file: ComposeFile, secret: Secret) -> Iterator[str]:
+    """Yield the files that a service with the secret, or a client of it, may take it from as well."""
+    if secret.giver is None:
+        return
+    files, folder = build.project.files, posixpath.dirname(file.path)
     for service in file.services.values():
         listed = service.get("env_file")
         for item in listed if isinstance(listed, tuple) else (listed,):
-            path = posixpath.normpath(posixpath.join(folder, item)) if isinstance(item, str) else ""
-            if expression.search(files.text(path) or ""):
-                return f"{path} holds it as well"
+            if isinstance(item, str):
+                yield posixpath.normpath(posixpath.join(folder, item))
     for mount in _mounts(file.services[secret.giver]):
         source = posixpath.normpath(posixpath.join(folder, mount))
-        for path in ({source} & files.paths) or files.below(source):
-            if secret.value in (text := files.text(path) or "") and expression.search(text):
-                return f"{path}, which {secret.giver} reads, holds it as well"
-    if secret.clients:
-        return None
-    code = [path for path in sorted(files.paths) if _SEARCHED.search(path) and "compose" not in path]
-    for path in code[:_MOST_FILES]:
-        if secret.value in (text := files.text(path) or "") and expression.search(text):
-            return f"{path} holds it as well"
-    return None
+        yield from ({source} & files.paths) or files.below(source)
+    if not secret.clients:
+        code = [path for path in sorted(files.paths) if _SEARCHED.search(path) and "compose" not in path]
+        yield from code[:_MOST_FILES]
 
 
 def _mounts(service: Mapping[str, Value]) -> Iterator[str]:
