@@ -13,10 +13,11 @@ from dockfix.syntax.patterns import pattern
 from dockfix.transform import Fix, Phase, Safety, Skip, transform
 
 if TYPE_CHECKING:
+    from dockfix.syntax.compose import Value
     from dockfix.syntax.edit import Edit
     from dockfix_transforms._config_modules import Module
-    from dockfix_transforms._given_by_compose import Runner
 
+_SWITCHES: Final = frozenset({"DEBUG", "FLASK_DEBUG"})
 _RUNS_TESTS: Final = pattern(r"\bpytest\b|\bmanage\.py\b|\bunittest\b|\btox\b|\bnox\b|\bflask\b")
 _DEVELOPMENT: Final = pattern(r"\brunserver\b|\bflask\b.*\brun\b|\bpython[\d.]*\s+\S*\.py\b|--reload\b|--debug\b")
 
@@ -113,16 +114,13 @@ def _fix(build: Build, modules: list[Module]) -> Fix:
             edits[path] = some
     services = runners(build, tuple(images))
     variables = {one.variable for module in modules for one in module.literals}
-    switches = sorted(variables & {"DEBUG", "FLASK_DEBUG"})
+    switches = sorted(variables & _SWITCHES)
     wanted = []
     for service in services:
         values = {name: f"${{{name}:?}}" for name in secrets}
-        started = _started(build, service)
+        started = _started(build, service.file.services[service.name])
         on = "1" if _DEVELOPMENT.search(started) else "0"
-        for module in modules:
-            for one in module.literals:
-                if one.variable in switches and (not one.started or posixpath.basename(module.path) in started):
-                    values[one.variable] = f"${{{one.variable}:-{on}}}"
+        values.update((name, f"${{{name}:-{on}}}") for name in _in_force(modules, started))
         wanted.append((service, values))
     given = give(build, wanted)
     edits.update(given.edits)
@@ -135,7 +133,19 @@ def _fix(build: Build, modules: list[Module]) -> Fix:
         build.final.steps[0].line,
         notes=(*notes, *given.notes),
         secrets=tuple(dict.fromkeys(secrets.values())),
-        variables=secrets,
+        variables={**secrets, **dict.fromkeys(_in_force(modules, _started(build, {})), "1")},
+    )
+
+
+def _in_force(modules: list[Module], started: str) -> list[str]:
+    """Return the variables that switch debugging on in a program of which *started* is the command."""
+    return sorted(
+        {
+            one.variable
+            for module in modules
+            for one in module.literals
+            if one.variable in _SWITCHES and (not one.started or posixpath.basename(module.path) in started)
+        }
     )
 
 
@@ -179,12 +189,11 @@ def _placeholders(build: Build, image: Build, modules: list[Module], names: list
     return {image.path: edits} if edits else {}
 
 
-def _started(build: Build, service: Runner) -> str:
-    """Return the text of what the service starts, by compose's command or the image's."""
+def _started(build: Build, data: Mapping[str, Value]) -> str:
+    """Return the text of what a service starts, by compose's command or the image's."""
     from dockfix.build.lineage import start_steps
     from dockfix_transforms._compose_files import words
 
-    data = service.file.services[service.name]
     text = words(data.get("command"))
     if not text and not data.get("entrypoint"):
         steps = [step for step in start_steps(build) if step is not None]
