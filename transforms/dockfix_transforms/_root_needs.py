@@ -32,6 +32,9 @@ _WRITES: Final = pattern(
     r"sqlite|\.write\(|\.save\(|write_text|write_bytes|makedirs|mkdir\(|FileHandler|to_csv|\bdump\(|"
     r"open\([^)\n]*,\s*(?:mode\s*=\s*)?['\"][rbt]*[wax+]"
 )
+_COMMAND_WRITES: Final = pattern(
+    r"makemigrations|collectstatic|compilemessages|(?<![\w.-])(?:touch|mkdir|cp|mv|tee)\s|(?<![-=&>\d])>{1,2}\s*(?!/dev/|&)[\w./$]"
+)
 _CODE_PORT: Final = pattern(
     r"(?i:\bport['\"]?\s*[=:,]\s*(?:int\()?['\"]?)0*(?:\d{1,3}|10[01]\d|102[0-3])(?![\w.])|:(?:80|443)['\"]"
 )
@@ -77,24 +80,32 @@ def check_starts(build: Build, starts: list[Step]) -> None:
     for step in starts:
         words = step.instruction.json_form
         text = " ".join(words) if words is not None else step.instruction.value
-        _check_command(text, step.line)
-        context = build.project.context
-        for word in _SCRIPT.findall(text):
-            name = word.rpartition("/")[2]
-            for path in context.paths:
-                if path.rpartition("/")[2] == name and not path.endswith(".py"):
-                    _check_command(context.text(path) or "", 0, context.repository_path(path))
-            if name.endswith((".sh", ".bash")) and not any(path.rpartition("/")[2] == name for path in context.paths):
-                raise Obstacle(f"the script {name} is not among the files", step.line)
+        for place, script in _with_scripts(build, text):
+            _check_command(script, 0 if place else step.line, place)
+
+
+def _with_scripts(build: Build, text: str) -> Iterator[tuple[str | None, str]]:
+    """Yield the text of a command, and place and text of the scripts that it runs."""
+    yield None, text
+    context = build.project.context
+    for word in _SCRIPT.findall(text):
+        name = word.rpartition("/")[2]
+        found = [path for path in context.paths if path.rpartition("/")[2] == name]
+        for path in found:
+            if not path.endswith(".py"):
+                yield context.repository_path(path), context.text(path) or ""
+        if name.endswith((".sh", ".bash")) and not found:
+            raise Obstacle(f"the script {name} is not among the files")
 
 
 def check_services(build: Build, workdir: str) -> None:
     """Refuse compose services that need root, or whose mounts the user could not write to."""
     for service in build.project.services:
         where = (service.line, service.path)
-        for command in (service.command, service.entrypoint):
-            if command is not None:
-                _check_command(command if isinstance(command, str) else " ".join(command), *where)
+        commands = [item for item in (service.command, service.entrypoint) if item is not None]
+        texts = [item if isinstance(item, str) else " ".join(item) for item in commands]
+        for place, script in (found for text in texts for found in _with_scripts(build, text)):
+            _check_command(script, 0 if place else service.line, place or service.path)
         if service.user is not None:
             raise Obstacle("the compose service states its user", *where)
         text = build.project.files.text(service.path) or ""
@@ -109,7 +120,11 @@ def check_services(build: Build, workdir: str) -> None:
                 continue
             if not f"{workdir}/".startswith(f"{mount.target.rstrip('/')}/"):
                 raise Obstacle(f"the host's directory at {mount.target} belongs to somebody else", *where)
-            if any(_WRITES.search(code) for _, code in _code(build)):
+            texts += [step.instruction.value for step in build.final.of("CMD", "ENTRYPOINT")]
+            scripts = [script for text in texts for _, script in _with_scripts(build, text)]
+            if any(_COMMAND_WRITES.search(script) for script in scripts) or any(
+                _WRITES.search(code) for _, code in _code(build)
+            ):
                 raise Obstacle("the program writes into a directory of the host that is mounted over it", *where)
 
 

@@ -1,0 +1,3 @@
+#!/bin/sh
+cron
+exec gunicorn shop.wsgi
