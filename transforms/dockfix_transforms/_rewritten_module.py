@@ -31,7 +31,7 @@ def rewritten(text: str, tree: ast.Module, literals: Sequence[Literal]) -> list[
         text.encode("utf-8")
     except UnicodeEncodeError:
         raise Unchangeable("it is not in UTF-8") from None
-    environ, importing = _environ(text, tree, min(literal.line for literal in literals))
+    environ, importing = _environ(text, tree, min((one.line, one.node.col_offset) for one in literals))
     spans = _spans(text, literals)
     edits = []
     for literal, (start, end) in zip(literals, spans, strict=True):
@@ -95,7 +95,8 @@ def _replaced(text: str, edits: Sequence[Edit]) -> None:
             and size == place.length
             and isinstance(node, libcst.SimpleString | libcst.Name | libcst.List)
         ):
-            nodes[node] = libcst.parse_expression(edit.replacement)
+            expression = libcst.parse_expression(edit.replacement)
+            nodes[node] = expression.with_changes(lpar=node.lpar, rpar=node.rpar)
 
     class Replace(libcst.CSTTransformer):
         def on_leave(  # type: ignore[override]
@@ -110,8 +111,8 @@ def _replaced(text: str, edits: Sequence[Edit]) -> None:
         raise Unchangeable("libcst does not give it back as it is")
 
 
-def _environ(text: str, tree: ast.Module, before: int) -> tuple[str, list[Edit]]:
-    """Return how the module names the environment, and the edits that import os if it does not do so before a line."""
+def _environ(text: str, tree: ast.Module, before: tuple[int, int]) -> tuple[str, list[Edit]]:
+    """Return how the module names the environment, and the edits that import os where nothing did so up to *before*."""
     bound: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store | ast.Del):
@@ -129,7 +130,7 @@ def _environ(text: str, tree: ast.Module, before: int) -> tuple[str, list[Edit]]
     if "os" in bound:
         raise Unchangeable("the name os means something else in it")
     for statement in tree.body:
-        if statement.lineno >= before:
+        if (statement.lineno, statement.col_offset) >= before:
             break
         if isinstance(statement, ast.Import):
             for alias in statement.names:
@@ -141,7 +142,7 @@ def _environ(text: str, tree: ast.Module, before: int) -> tuple[str, list[Edit]]
             for alias in statement.names:
                 if alias.name == "environ":
                     return alias.asname or "environ", []
-    return "os.environ", [_import_os(text, tree, before)]
+    return "os.environ", [_import_os(text, tree, before[0])]
 
 
 def _import_os(text: str, tree: ast.Module, before: int) -> Edit:
