@@ -237,7 +237,7 @@ def _fix(build: Build, file: ComposeFile, edits: list[Edit], taken: list[Secret]
         r"^/?(?:\*\*/)?\.env\s*$", _text(build, "", ".gitignore") + _text(build, folder, ".gitignore"), re.M
     ):
         notes.append("No .gitignore names .env: add it, so that the file stays out of the repository.")
-    title = f"Take {_listed(names)} out of {file.name}"
+    title = f"take {_listed(names)} out of {file.name}"
     secrets = tuple(dict.fromkeys(secret.value for secret in taken))
     variables = {secret.name: secret.value for secret in taken}
     line = build.final.steps[0].line
