@@ -22,6 +22,7 @@ _MENTION: Final = pattern(r"(?i)pass|pwd|secret|token|key|cred|://[^\s/]*@")
 _EVERYDAY: Final = pattern(
     r"(?i)(?:admin|root|user|guest|test|demo|password|passwd|secret|pass|postgres|mysql|1234\w*)\Z"
 )
+_LOCAL: Final = pattern(r"\w+://[^/@\s]*@(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\])(?=[:/?]|\Z)")
 _OF_INSTALLS: Final = ("PIP_", "UV_", "POETRY_", "NPM_", "YARN_", "CONDA_", "BUNDLE_", "TWINE_")
 
 
@@ -76,10 +77,10 @@ def no_baked_secrets(build: Build) -> Iterator[Fix | Skip]:
     get it as ``env_file``.
 
     When it holds back: empty values, placeholders, paths, public keys; a variable that other instructions are made
-    with, or that a build argument sets; everyday words such as ``admin`` in an image that no compose service is built
-    from, where they are a documented default; a build elsewhere that would have to give a build secret; a compose file
-    that cannot be edited, or that a workflow starts without the variable. A ``.env`` that a RUN, the start command or
-    the code reads, or in which nothing is secret, is still copied.
+    with, or that a build argument sets; a server on localhost; everyday words such as ``admin`` in an image that no
+    compose service is built from, where they are a documented default; a build elsewhere that would have to give a
+    build secret; a compose file that cannot be edited, or that a workflow starts without the variable. A ``.env`` that
+    a RUN, the start command or the code reads, or in which nothing is secret, is still copied.
 
     Source: Docker's build checks, SecretsUsedInArgOrEnv
     (https://docs.docker.com/reference/build-checks/secrets-used-in-arg-or-env/), and "Build secrets"
@@ -168,6 +169,8 @@ def _reason(build: Build, secret: Secret, services: list[Runner]) -> str | None:
             text = build.project.files.text(path) or ""
             if re.search(r"build-arg|\bargs\b", text) and passed.search(text):
                 return f"{path} sets it as a build argument"
+    if _LOCAL.match(secret.value):
+        return "it names a server on localhost, which a container has not: a value for the build, it seems"
     if not services and _EVERYDAY.match(secret.value):
         return "its value is an everyday word, as defaults of an image are that users are to change"
     return None

@@ -68,7 +68,7 @@ def without_names(dockerfile: Dockerfile, instructions: Iterable[Instruction], n
     """Return the edits that take *names* out of ENVs, ARGs or LABELs: some of the pairs, or a whole instruction.
 
     A comment above a pair goes with it. A comment above a whole instruction stays where another one of its kind
-    follows directly: it is a heading of both.
+    follows directly and it does not speak of what goes: it is a heading of both.
     """
     edits: list[Edit] = []
     gone: list[Instruction] = []
@@ -99,11 +99,25 @@ def _without(dockerfile: Dockerfile, gone: list[Instruction]) -> list[Edit]:
     for instruction in reversed(gone):  # one that heads a list stays headed while any of the list does
         other = following.get(instruction.start)
         heads = isinstance(other, Instruction) and other.keyword == instruction.keyword
-        if heads and not any(one is other for one in alone):
+        heads = heads and not any(one is other for one in alone)
+        if isinstance(other, Instruction) and heads and not _own_comment(dockerfile, instruction, other):
             edits.append(delete(instruction.start, instruction.end))
         else:
             alone.append(instruction)
     return edits + removals(dockerfile, alone)
+
+
+def _own_comment(dockerfile: Dockerfile, instruction: Instruction, following: Instruction) -> bool:
+    """Whether the comment above speaks of what *instruction* sets, and not of what the following one sets."""
+    import re
+
+    from dockfix.build.layout import block_start
+
+    def words(one: Instruction) -> set[str]:
+        return {word for pair in pairs_of(one, dockerfile.escape) for word in pair.name.lower().split("_")}
+
+    comment = dockerfile.text[block_start(dockerfile, instruction) : instruction.start]
+    return bool(set(re.findall(r"[a-z]+", comment.lower())) & (words(instruction) - words(following)))
 
 
 def _old_name_end(text: str) -> int:
