@@ -174,6 +174,15 @@ def test_what_is_for_production_leaves_a_dockerfile_for_development(path: str, e
     assert [skip.reason for skip in result.skips] == ["the Dockerfile is for development, by its name"] * expected
 
 
+@pytest.mark.parametrize(("stage", "expected"), [("dev-envs", True), ("runtime", False)])
+def test_what_is_for_production_leaves_a_last_stage_for_development(stage: str, expected: bool) -> None:
+    production = Transform("a", Safety.SAFE, Phase.CONTENT, replacing("one", "1"), {}, production=True)
+    text = f"FROM python:3.12 AS base\nRUN one\nFROM base AS {stage}\n"
+    result = run(MemoryFiles({"Dockerfile": text}), ["Dockerfile"], Settings((production,)))
+    assert bool(result.fixes) is not expected
+    assert bool(result.skips) is expected
+
+
 def test_a_fix_is_found_in_the_file_that_it_edits() -> None:
     def pin(build: Build) -> Items:
         text = build.project.files.text("requirements.txt") or ""

@@ -298,8 +298,11 @@ class _Run:
             self.fail(f"stopped with {type(error).__name__}: {error}; its fixes are left out", 0, name)
             self.answers[name] = ([], [])
             return False
-        if transform.production and (fixes or held) and for_development(self.path):
+        stage = self.build.final.name
+        if transform.production and (fixes or held) and (for_development(self.path) or for_development(stage or "")):
             reason = "the Dockerfile is for development, by its name"
+            if not for_development(self.path):
+                reason = f"the last stage is for development, by its name {stage}"
             fixes, held, refused = [], [], [Refused(name, self.path, self.path, 0, reason)]
         self.answers[name] = (held, refused)
         accepted = _without_overlaps(fixes)
@@ -427,7 +430,7 @@ def _touches(taken: Sequence[tuple[int, int]], start: int, end: int) -> bool:
 
 
 def for_development(path: str) -> bool:
-    """Return whether a Dockerfile is for development, testing or debugging, by its name or its folder's."""
+    """Return whether a Dockerfile or stage is for development, testing or debugging, by its name or its folder's."""
     *folders, name = path.lower().split("/")
     words = name.replace("-", ".").replace("_", ".").split(".")
     return not _DEVELOPMENT.isdisjoint(words) or not _DEVELOPMENT_FOLDERS.isdisjoint(folders)

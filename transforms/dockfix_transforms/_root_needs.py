@@ -100,6 +100,10 @@ def _with_scripts(build: Build, text: str) -> Iterator[tuple[str | None, str]]:
 
 def check_services(build: Build, workdir: str) -> None:
     """Refuse compose services that need root, or whose mounts the user could not write to."""
+    services = build.project.services
+    if services and all(service.target not in (None, build.final.name) for service in services):
+        first = services[0]
+        raise Obstacle(f"{first.name} is built from the stage {first.target}, not the last one", first.line, first.path)
     for service in build.project.services:
         where = (service.line, service.path)
         commands = [item for item in (service.command, service.entrypoint) if item is not None]
