@@ -270,6 +270,6 @@ def _lines(before: str, after: str) -> tuple[Edit, ...]:
         starts.append(starts[-1] + len(text))
     return tuple(
         Edit(starts[first], starts[last], "".join(new[begin:end]))
-        for tag, first, last, begin, end in SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
+        for tag, first, last, begin, end in SequenceMatcher(None, old, new).get_opcodes()
         if tag != "equal"
     )
