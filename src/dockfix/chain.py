@@ -298,11 +298,7 @@ class _Run:
             self.fail(f"stopped with {type(error).__name__}: {error}; its fixes are left out", 0, name)
             self.answers[name] = ([], [])
             return False
-        stage = self.build.final.name
-        if transform.production and (fixes or held) and (for_development(self.path) or for_development(stage or "")):
-            reason = "the Dockerfile is for development, by its name"
-            if not for_development(self.path):
-                reason = f"the last stage is for development, by its name {stage}"
+        if transform.production and (fixes or held) and (reason := _development(self.build)):
             fixes, held, refused = [], [], [Refused(name, self.path, self.path, 0, reason)]
         self.answers[name] = (held, refused)
         accepted = _without_overlaps(fixes)
@@ -427,6 +423,18 @@ def _touches(taken: Sequence[tuple[int, int]], start: int, end: int) -> bool:
     return (at > 0 and (taken[at - 1][1] > start or taken[at - 1][0] == start)) or (
         at < len(taken) and (taken[at][0] < end or taken[at][0] == start)
     )
+
+
+def _development(build: Build) -> str | None:
+    """Return why the image is taken for one for development, None where it is not."""
+    if for_development(build.path):
+        return "the Dockerfile is for development, by its name"
+    stage = build.final.name
+    if stage is None or not for_development(stage):
+        return None
+    if any(service.target not in (None, stage) for service in build.project.services):
+        return None  # compose builds another one
+    return f"the last stage is for development, by its name {stage}"
 
 
 def for_development(path: str) -> bool:
