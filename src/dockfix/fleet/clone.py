@@ -7,6 +7,7 @@ Symbolic links and submodules are not made; their places are reported, and nothi
 from __future__ import annotations
 
 import os
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -59,7 +60,7 @@ def clone(git: Git, url: str, head: Head, into: str, megabytes: float) -> Clone:
     git.run("init", "--quiet", "--template=", "--", into)
     ref = f"refs/heads/{head.branch}" if head.branch else "HEAD"
     git.run("-C", into, "fetch", "--quiet", "--depth=1", "--no-tags", "--", url, ref, url=url, folder=into)
-    commit = git.run("-C", into, "rev-parse", "--verify", "FETCH_HEAD^{commit}").decode().strip()
+    commit = _fetched(into)
     files, elsewhere = _listed(git, into, commit, megabytes)
     os.makedirs(os.path.join(into, ".git", "info"), exist_ok=True)
     with open(os.path.join(into, ".git", "info", "attributes"), "wb") as file:
@@ -68,6 +69,15 @@ def clone(git: Git, url: str, head: Head, into: str, megabytes: float) -> Clone:
     for path in elsewhere:
         _remove(into, path)
     return Clone(commit, files, elsewhere)
+
+
+def _fetched(into: str) -> str:
+    """Return the commit that was fetched, without a process that does nothing but read a line."""
+    with open(os.path.join(into, ".git", "FETCH_HEAD"), encoding="utf-8", errors="replace") as file:
+        commit = file.readline().partition("\t")[0]
+    if not re.fullmatch(r"[0-9a-f]{40,64}", commit):
+        raise GitError("git fetch: names no commit")
+    return commit
 
 
 def _listed(git: Git, into: str, commit: str, megabytes: float) -> tuple[tuple[str, ...], frozenset[str]]:
