@@ -28,6 +28,7 @@ _WRAPPERS: Final = frozenset(
 _SHELLS: Final = frozenset({"sh", "bash", "dash", "ash", ".", "source"})
 _PYTHON: Final = pattern(r"python[\d.]*\Z")
 _SCRIPT: Final = pattern(r"[\w./@+-]*\.(?:sh|bash)\Z")
+_SCRIPT_NAME: Final = pattern(r"[\w./-]+\.(?:sh|bash)\b")
 _COMPRESSED: Final = ((".tar.xz", "xz-utils"), (".txz", "xz-utils"), (".xz", "xz-utils"), (".bz2", "bzip2"))
 _ALSO: Final = {"apt-key": "gnupg", "add-apt-repository": "gnupg"}
 _FETCHED: Final = pattern(r"install\.python-poetry\.org|astral\.sh/uv|deb\.nodesource\.com|get-pip\.py")
@@ -252,20 +253,29 @@ def _of_services(build: Build) -> Iterator[Use]:
             if not text:
                 continue
             joined = " ".join(text) if isinstance(text, tuple) else text
-            where = f"{service.path}:{service.line}"
-            try:
-                script = read_shell(Logical(joined, ((0, 0, len(joined)),)))
-            except ShellError:
-                yield from _in_text(joined, where, 0)
-                continue
-            table = commands_of_full_images()
-            for command in script.commands:
-                words = [word.raw if word.value is None else word.value for word in command.words]
-                heads = words if words and posixpath.basename(words[0]) in _SHELLS | _WRAPPERS else words[:1]
-                for head in heads:
-                    for part in head.split():
-                        if _plain(part) and (package := table.get(posixpath.basename(part))):
-                            yield Use(posixpath.basename(part), package, where, 0)
+            yield from _of_text(joined, f"{service.path}:{service.line}")
+            for name in _SCRIPT_NAME.findall(joined):
+                context = build.project.context
+                path = next((one for one in context.paths if posixpath.basename(one) == posixpath.basename(name)), None)
+                if path is not None:
+                    yield from _of_text(context.text(path) or "", context.repository_path(path))
+
+
+def _of_text(text: str, where: str) -> Iterator[Use]:
+    """Yield the commands of shell text outside of the Dockerfile."""
+    try:
+        script = read_shell(Logical(text, ((0, 0, len(text)),)))
+    except ShellError:
+        yield from _in_text(text, where, 0)
+        return
+    table = commands_of_full_images()
+    for command in script.commands:
+        words = [word.raw if word.value is None else word.value for word in command.words]
+        heads = words if words and posixpath.basename(words[0]) in _SHELLS | _WRAPPERS else words[:1]
+        for part in (part for head in heads for part in head.split()):
+            name = posixpath.basename(part)
+            if _plain(part) and (package := table.get(name)):
+                yield Use(name, package, where, 0)
 
 
 def _of_sources(build: Build) -> Iterator[Use]:

@@ -1,0 +1,4 @@
+#!/bin/sh
+set -e
+wget -qO data.json "$DATA_URL"
+exec gunicorn app:app
