@@ -16,6 +16,7 @@ _FOR_TRIALS: Final = pattern(
 _TRIAL_CLASS: Final = pattern(r"(?:Dev|Test|Local|Debug|Example|CI|Unit)(?![a-z])|Develop|Testing")
 _CONFIG_BASE: Final = pattern(r"(?:\w+\.)?(?:object|\w*Config(?:uration)?|\w*Base)\Z")
 _RANDOM: Final = pattern(r"(?=.*[0-9])(?=.*[A-Za-z])[^\s/]{12,}\Z")
+_LOOKUP: Final = pattern(r"(?:os\.)?(?:environ\.get|getenv)\Z|(?:\w+\.)?(?:config|env)(?:\.str)?\Z")
 _NO_SERVER: Final = frozenset(
     {"uvicorn", "asyncio", "socketio", "subprocess", "trio", "anyio", "web", "bot", "client", "loop"}
 )
@@ -238,13 +239,9 @@ def _of_application(statement: ast.Assign | ast.Expr) -> bool:
 
 def _fallback(node: ast.expr) -> str | None:
     """Return the literal that stands in where a variable is not set."""
-    if isinstance(node, ast.Call) and ast.unparse(node.func) in (
-        "os.environ.get",
-        "os.getenv",
-        "environ.get",
-        "getenv",
-    ):
-        last = node.args[1] if len(node.args) > 1 else next((one.value for one in node.keywords), None)
+    if isinstance(node, ast.Call) and _LOOKUP.match(ast.unparse(node.func)):
+        named = (one.value for one in node.keywords if one.arg == "default")
+        last = node.args[1] if len(node.args) > 1 else next(named, None)
         return last.value if isinstance(last, ast.Constant) and isinstance(last.value, str) else None
     if isinstance(node, ast.BoolOp) and isinstance(node.op, ast.Or):
         last = node.values[-1]

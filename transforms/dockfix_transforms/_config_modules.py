@@ -69,7 +69,7 @@ def _module(build: Build, path: str) -> Iterator[Module | Skip]:
             yield Skip(f"its settings stay: it {'is not in UTF-8' if undecoded else 'cannot be parsed'}", 0, place)
         return
     django = re.search(r"^(?:INSTALLED_APPS|ROOT_URLCONF|MIDDLEWARE)\b", text, re.MULTILINE) is not None
-    settings = Settings(tree, django=django, strict=not (django or _is_settings(path, text)), shared=_passwords(build))
+    settings = Settings(tree, django=django, strict=not (django or _is_settings(path, text)), shared=passwords(build))
     literals: list[Literal] = []
     for item in settings.find():
         reason = None
@@ -78,6 +78,8 @@ def _module(build: Build, path: str) -> Iterator[Module | Skip]:
         elif item.value is not None or item.variable == "DEBUG":
             other = _elsewhere(build, path, item.variable)
             reason = f"{item.variable} stays: {other} sets it as well" if other else None
+            if item.variable == "DEBUG" and reason is None and not build.project.services and _runs_runserver(build):
+                reason = "DEBUG stays: the image starts runserver, which serves the static files with it alone"
         if reason is not None:
             yield Skip(reason, item.line, place)
         elif not isinstance(item, Left):
@@ -101,6 +103,12 @@ def _module(build: Build, path: str) -> Iterator[Module | Skip]:
         yield Skip(f"its settings stay: {reason_}", literals[0].line, place)
 
 
+def _runs_runserver(build: Build) -> bool:
+    from dockfix.build.lineage import start_steps
+
+    return any(step is not None and "runserver" in step.instruction.value for step in start_steps(build))
+
+
 def _is_settings(path: str, text: str) -> bool:
     return _SETTINGS.search(path) is not None or re.search(r"\bFlask\(|\bSQLALCHEMY_", text) is not None
 
@@ -119,7 +127,7 @@ def _elsewhere(build: Build, path: str, name: str) -> str | None:
     return None
 
 
-def _passwords(build: Build) -> list[tuple[str, str]]:
+def passwords(build: Build) -> list[tuple[str, str]]:
     """Return the passwords in the compose file by their names, which the code may hold as well."""
     from dockfix.build.secrets import is_placeholder, is_secret_name
     from dockfix_transforms._compose_files import compose_files, environment

@@ -93,7 +93,7 @@ def _replaced(text: str, edits: Sequence[Edit]) -> None:
         if (
             edit is not None
             and size == place.length
-            and isinstance(node, libcst.SimpleString | libcst.Name | libcst.List)
+            and isinstance(node, libcst.SimpleString | libcst.ConcatenatedString | libcst.Name | libcst.List)
         ):
             expression = libcst.parse_expression(edit.replacement)
             nodes[node] = expression.with_changes(lpar=node.lpar, rpar=node.rpar)

@@ -96,6 +96,7 @@ def _changed(build: Build, found: list[Module]) -> Fix | Skip:
 
 def _fix(build: Build, modules: list[Module]) -> Fix:
     """Return the change of code, compose files and Dockerfiles. Raises ``Obstacle``."""
+    from dockfix_transforms._config_modules import passwords
     from dockfix_transforms._given_by_compose import give, images_with, runners
 
     context = build.project.context
@@ -115,9 +116,11 @@ def _fix(build: Build, modules: list[Module]) -> Fix:
     services = runners(build, tuple(images))
     variables = {one.variable for module in modules for one in module.literals}
     switches = sorted(variables & _SWITCHES)
+    theirs = {value: name for name, value in passwords(build)}
+    sources = {name: theirs.get(value, name) if "PASS" in name else name for name, value in secrets.items()}
     wanted = []
     for service in services:
-        values = {name: f"${{{name}:?}}" for name in secrets}
+        values = {name: f"${{{source}:?}}" for name, source in sources.items()}
         started = _started(build, service.file.services[service.name])
         on = "1" if _DEVELOPMENT.search(started) else "0"
         values.update((name, f"${{{name}:-{on}}}") for name in _in_force(modules, started))
@@ -133,7 +136,11 @@ def _fix(build: Build, modules: list[Module]) -> Fix:
         build.final.steps[0].line,
         notes=(*notes, *given.notes),
         secrets=tuple(dict.fromkeys(secrets.values())),
-        variables={**secrets, **dict.fromkeys(_in_force(modules, _started(build, {})), "1")},
+        variables={
+            **secrets,
+            **{source: secrets[name] for name, source in sources.items()},
+            **dict.fromkeys(_in_force(modules, _started(build, {})), "1"),
+        },
     )
 
 
