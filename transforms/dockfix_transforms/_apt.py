@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import posixpath
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
+from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
@@ -12,8 +13,6 @@ from dockfix.records import record
 from dockfix.syntax.patterns import pattern
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from dockfix.build.model import Build, Stage, Step
     from dockfix.syntax.shell import Command, Script, Word
 
@@ -26,6 +25,8 @@ _OTHERS: Final = pattern(r"(?<![\w./-])(?:rosdep|gdebi|mk-build-deps|tasksel|apt
 _VALUES: Final = frozenset({"-o", "--option", "-c", "--config-file", "-t", "--target-release", "--default-release"})
 _READERS: Final = frozenset({"install", "upgrade", "dist-upgrade", "full-upgrade", "build-dep", "source", "download"})
 _INSTALLS: Final = pattern(r"(?<![\w-])apt(?:-get)?\b[^\n&|;]*\sinstall\s")
+_FETCHED: Final = pattern(r"\|\s*(?:sudo\s+)?\S*sh\b|[$<]\((?:curl|wget)|\binstall-deps\b|--with-deps\b")
+"""What runs programs of elsewhere, which may have been the reason for an update."""
 _MOST_NEAR: Final = 40
 _LISTS: Final = ("/var/lib/apt", "/var/cache/apt")
 
@@ -52,6 +53,14 @@ class AptCommand:
 
 def apt_commands(step: Step) -> tuple[AptCommand, ...]:
     """Return the apt and apt-get commands of a RUN that stand in its own script, in order."""
+    memo = vars(step)  # asked for again and again
+    if "_apt_commands" not in memo:
+        memo["_apt_commands"] = _commands(step)
+    found: tuple[AptCommand, ...] = memo["_apt_commands"]
+    return found
+
+
+def _commands(step: Step) -> tuple[AptCommand, ...]:
     if step.keyword != "RUN" or "apt" not in step.instruction.value + _bodies(step) or step.script is None:
         return ()
     found = (_read(step.script, command) for command in step.script.commands)
@@ -159,25 +168,75 @@ def built_on(build: Build) -> str | None:
     return None
 
 
-def later_readers(build: Build, step: Step) -> Iterator[tuple[Step, tuple[AptCommand, ...]]]:
-    """Yield the steps that see the package lists which *step* leaves, with their apt commands.
+def between(stage: Stage, first: Step, last: Step) -> tuple[Step, ...]:
+    """Return the steps of *stage* behind *first* and in front of *last*."""
+    start = bisect_right(stage.steps, first.line, key=lambda step: step.line)
+    return stage.steps[start : bisect_left(stage.steps, last.line, key=lambda step: step.line)]
 
-    These are the later ones of its stage and those of the stages built on that, each up to one that fetches the lists
-    anew before it reads them.
-    """
-    grown = {step.stage}
-    for stage in build.stages[step.stage :]:
-        own = stage.index == step.stage
-        if not own and stage.base_stage not in grown:
-            continue
-        grown.add(stage.index)
-        first = bisect_right(stage.steps, step.line, key=lambda other: other.line) if own else 1
-        for other in (stage.steps[at] for at in range(first, len(stage.steps))):
-            commands = apt_commands(other)
-            if last_update(commands) is not None and reads_lists(commands) is None:
-                grown.discard(stage.index)
-                break
-            yield other, commands
+
+class Readers:
+    """What reads the package lists behind a step: in its stage, and in the stages that are built on it."""
+
+    def __init__(self, build: Build) -> None:
+        self._build = build
+        self._first: dict[int, list[tuple[int, str] | None]] = {}
+        self._fetched: dict[int, int] = {}
+
+    def after(self, step: Step) -> tuple[int, str] | None:
+        """Return the line and the reason of the first step behind *step* that may read its lists; None for none.
+
+        Behind a step that fetches the lists anew nothing reads the old ones.
+        """
+        stage = self._build.stages[step.stage]
+        at = bisect_right(stage.steps, step.line, key=lambda other: other.line)
+        return self._of(stage)[at]
+
+    @cached_property
+    def other_file(self) -> str | None:
+        """A Dockerfile nearby that may be built on this image, and installs from its lists."""
+        return built_on(self._build)
+
+    def fetched_after(self, step: Step) -> bool:
+        """Return whether a RUN behind *step* runs a program from elsewhere."""
+        return self._last_fetched(self._build.stages[step.stage]) > step.line
+
+    def _of(self, stage: Stage) -> list[tuple[int, str] | None]:
+        """Return the first reader from each step of the stage on, and behind its end that of the stages built on it."""
+        if not self._first:
+            for one in reversed(self._build.stages):
+                self._first[one.index] = self._from_each(one)
+        return self._first[stage.index]
+
+    def _from_each(self, stage: Stage) -> list[tuple[int, str] | None]:
+        grown = (self._first[other.index][1] for other in self._grown[stage.index])
+        found = [next((item for item in grown if item is not None), None)]
+        for step in reversed(stage.steps):
+            commands = apt_commands(step)
+            if reads_lists(commands) is not None:
+                found.append((step.line, f"line {step.line} installs from them"))
+            elif last_update(commands) is not None:
+                found.append(None)
+            else:
+                reason = hidden_use(self._build, stage, step)
+                found.append((step.line, f"{reason} (line {step.line})") if reason else found[-1])
+        return found[::-1]
+
+    @cached_property
+    def _grown(self) -> dict[int, list[Stage]]:
+        """The stages that are built on each stage."""
+        grown: dict[int, list[Stage]] = {stage.index: [] for stage in self._build.stages}
+        for stage in self._build.stages:
+            if stage.base_stage is not None:
+                grown[stage.base_stage].append(stage)
+        return grown
+
+    def _last_fetched(self, stage: Stage) -> int:
+        if not self._fetched:
+            for one in reversed(self._build.stages):
+                lines = [step.line for step in one.of("RUN") if _FETCHED.search(step.instruction.value)]
+                grown = [self._fetched[other.index] for other in self._grown[one.index]]
+                self._fetched[one.index] = max([0, *lines, *grown])
+        return self._fetched[stage.index]
 
 
 def hidden_use(build: Build, stage: Stage, step: Step) -> str | None:

@@ -13,7 +13,7 @@ from dockfix_transforms._knowledge import table
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dockfix.build.model import Build, Stage, Step
+    from dockfix.build.model import Build, Step
     from dockfix.syntax.shell import Word
     from dockfix_transforms._apt import AptCommand
 
@@ -40,7 +40,9 @@ def needed_with(package: str, text: str) -> tuple[str, ...] | None:
     return tuple(found or ())
 
 
-def without_recommends(build: Build, step: Step, commands: tuple[AptCommand, ...]) -> Iterator[Fix | Skip]:
+def without_recommends(
+    build: Build, step: Step, commands: tuple[AptCommand, ...], present: Present
+) -> Iterator[Fix | Skip]:
     """Add ``--no-install-recommends`` to the installs of a RUN, and name what their packages need all the same."""
     if "nstall-Recommends" in build.dockerfile.text:
         return
@@ -59,7 +61,7 @@ def without_recommends(build: Build, step: Step, commands: tuple[AptCommand, ...
         for word in item.operands:
             names.append((word, needed_with(word.value or "", text) or ()))
         edits.append(insert(_behind_options(item), " --no-install-recommends"))
-        edits += _companions(build, step, item, names, added)
+        edits += _companions(build, step, item, names, added, present)
     if unknown:
         shown = ", ".join(list(unknown)[:3]) + (" and others" if len(unknown) > 3 else "")
         yield Skip(f"whether the image needs the packages that {shown} recommends is not known", step.line)
@@ -89,8 +91,11 @@ def _companions(
     item: AptCommand,
     names: list[tuple[Word, tuple[str, ...]]],
     added: dict[str, None],
+    before: Present,
 ) -> Iterator[Edit]:
-    present = _present(build, build.stages[step.stage], step) | {word.value or "" for word, _ in names}
+    if not any(companions for _, companions in names):
+        return
+    present = before.packages(step) | {word.value or "" for word, _ in names}
     for pattern, given in table("apt_recommends")["brings"].items():
         if any(re.fullmatch(pattern, name) for name in present):
             present = present | set(given)
@@ -110,21 +115,26 @@ def _companions(
             yield insert(end, "".join(f" {name}" for name in missing))
 
 
-def _present(build: Build, stage: Stage, step: Step) -> set[str]:
-    """Return the packages that the image has for certain when the RUN starts."""
-    from dockfix_transforms._apt import apt_commands
+class Present:
+    """The packages that the image has for certain: of its base, and installed so far by the steps that were added."""
 
-    found: set[str] = set()
-    chain = [stage]
-    while chain[-1].base_stage is not None:
-        chain.append(build.stages[chain[-1].base_stage])
-    image = chain[-1].image
-    if image is not None and image.official:
-        found.update(table("apt_recommends")["images"].get(image.repository, ()))
-    for one in chain:
-        for other in one.of("RUN"):
-            if other.line < step.line:
-                for command in apt_commands(other):
-                    if command.action == "install":
-                        found.update(word.value for word in command.operands if word.value)
-    return found
+    def __init__(self, build: Build) -> None:
+        self._build = build
+        self._found: dict[int, set[str]] = {}
+
+    def add(self, step: Step, commands: tuple[AptCommand, ...]) -> None:
+        """Take note of what *step* installs; the steps come in the order of the file."""
+        for command in commands:
+            if command.action == "install":
+                self.packages(step).update(word.value for word in command.operands if word.value)
+
+    def packages(self, step: Step) -> set[str]:
+        """Return the packages that are there when *step* starts."""
+        for stage in self._build.stages[len(self._found) : step.stage + 1]:
+            found: set[str] = set()
+            if stage.base_stage is not None:
+                found.update(self._found[stage.base_stage])
+            elif stage.image is not None and stage.image.official:
+                found.update(table("apt_recommends")["images"].get(stage.image.repository, ()))
+            self._found[stage.index] = found
+        return self._found[step.stage]

@@ -12,17 +12,17 @@ from dockfix.syntax.patterns import pattern
 from dockfix.transform import Fix, Phase, Safety, Skip, transform
 from dockfix_transforms._apt import (
     AptCommand,
+    Readers,
     apt_commands,
-    built_on,
+    between,
     hidden_use,
     kept_stages,
     last_update,
-    later_readers,
     mounted,
     reads_lists,
     removes_lists,
 )
-from dockfix_transforms._apt_recommends import without_recommends
+from dockfix_transforms._apt_recommends import Present, without_recommends
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,8 +49,6 @@ _SAME: Final = {"upgrade": "upgrade --with-new-pkgs", "full-upgrade": "dist-upgr
 """The subcommands of apt, as apt-get has them."""
 _SIMULATES: Final = frozenset({"-s", "--simulate", "--dry-run", "--just-print", "--no-act", "--print-uris"})
 _YES: Final = pattern(r"-[A-Za-z]*y[A-Za-z]*\Z|-q[A-Za-z]*q|-q=[2-9]|--(?:yes|assume-yes|force-yes|assume-no)\Z")
-_FETCHED: Final = pattern(r"\|\s*(?:sudo\s+)?\S*sh\b|[$<]\((?:curl|wget)|\binstall-deps\b|--with-deps\b")
-"""What runs programs of elsewhere, which may have been the reason for an update."""
 _MOST: Final = 5
 """How many RUNs get an update of their own; more would cost every build more than the layers are worth."""
 
@@ -91,12 +89,14 @@ def apt_get_hygiene(build: Build) -> Iterator[Fix | Skip]:
         if commands:
             yield from _spelling(build, step, commands, keeps_downloads)
     yield from _updates(build)
+    readers, present = Readers(build), Present(build)
     for step in build.steps:
         commands = apt_commands(step)
         if commands and step.stage in kept:
             if not keeps_downloads:
-                yield from _removal(build, step, commands)
-            yield from without_recommends(build, step, commands)
+                yield from _removal(build, step, commands, readers)
+            yield from without_recommends(build, step, commands, present)
+        present.add(step, commands)
 
 
 def _spelling(build: Build, step: Step, commands: tuple[AptCommand, ...], keeps_downloads: bool) -> Iterator[Fix]:
@@ -203,11 +203,11 @@ def _merged(
 ) -> Iterator[Fix | Skip]:
     """Move an update that stands alone into the RUN that needs it; without *reader* that has its own already."""
     dockerfile = build.dockerfile
-    for other in stage.steps:
-        if origin.line < other.line < step.line and (reason := hidden_use(build, stage, other)):
+    for other in between(stage, origin, step):
+        if reason := hidden_use(build, stage, other):
             yield Skip(f"the update on line {origin.line} stays in its own layer: {reason}", other.line)
             return
-        if origin.line < other.line < step.line and other.keyword in ("USER", "SHELL"):
+        if other.keyword in ("USER", "SHELL"):
             yield Skip(f"{other.keyword} stands between the update and the install", other.line)
             return
     if "#" in dockerfile.text[origin.instruction.start : origin.instruction.end]:
@@ -226,25 +226,20 @@ def _merged(
     yield Fix("fetch the package lists in the RUN that installs", {build.path: tuple(edits)}, origin.line)
 
 
-def _removal(build: Build, step: Step, commands: tuple[AptCommand, ...]) -> Iterator[Fix | Skip]:
+def _removal(build: Build, step: Step, commands: tuple[AptCommand, ...], readers: Readers) -> Iterator[Fix | Skip]:
     """Remove the lists at the end of the RUN that fetched them."""
     update = last_update(commands)
     if update is None or mounted(step) or removes_lists(step, update.command.start):
         return
     alone = _alone(step)
-    for other, found in later_readers(build, step):
-        reason = hidden_use(build, build.stages[other.stage], other)
-        if reads_lists(found) is not None:
-            reason = f"line {other.line} installs from them"
-        elif reason:
-            reason = f"{reason} (line {other.line})"
-        elif alone and other.keyword == "RUN" and _FETCHED.search(other.instruction.value):
-            return
-        if reason:
-            if not alone:
-                yield Skip(f"the package lists stay: {reason}", step.line)
-            return
-    other_file = built_on(build)
+    reader = readers.after(step)
+    if reader is not None:
+        if not alone:
+            yield Skip(f"the package lists stay: {reader[1]}", step.line)
+        return
+    if alone and readers.fetched_after(step):
+        return
+    other_file = readers.other_file
     if other_file is not None:
         yield Skip(f"the package lists stay: {other_file} installs without an update, maybe on this image", step.line)
         return
@@ -286,10 +281,10 @@ def _joint(build: Build, step: Step) -> str:
     commands = sorted((command for command in script.commands if command.depth == 0), key=lambda item: item.start)
     spans = [script.span(command) for command in commands]
     for (_, end), (start, _) in reversed(list(pairwise(spans))):
-        between = text[end:start]
+        gap = text[end:start]
         joint = "&&|;" if _stops_on_errors(script) else "&&"
-        if "\n" in between and re.fullmatch(rf"[\s\\`]*(?:{joint})[\s\\`]*", between):
-            return re.sub(r"([\\`])[ \t]+(?=\r?\n)", r"\1", between)
+        if "\n" in gap and re.fullmatch(rf"[\s\\`]*(?:{joint})[\s\\`]*", gap):
+            return re.sub(r"([\\`])[ \t]+(?=\r?\n)", r"\1", gap)
     begin, end = spans[-1]
     newline = build.dockerfile.newline
     if "\n" not in text[begin:end]:

@@ -6,8 +6,6 @@ import posixpath
 import re
 from typing import TYPE_CHECKING, Final
 
-from dockfix.build.lineage import lineage
-from dockfix.records import replace
 from dockfix.syntax.edit import insert
 from dockfix.syntax.patterns import pattern
 from dockfix.transform import Fix, Phase, Safety, transform
@@ -15,7 +13,7 @@ from dockfix.transform import Fix, Phase, Safety, transform
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dockfix.build.model import Build, Step
+    from dockfix.build.model import Build, Stage, Step
     from dockfix.syntax.edit import Edit
     from dockfix.syntax.shell import Command
 
@@ -53,7 +51,7 @@ def build_options(build: Build) -> Iterator[Fix]:
     """
     if not _LOOKS_LIKE.search(build.dockerfile.text):
         return
-    gnu: dict[int, bool] = {}
+    known: list[int | None] = []
     for step in build.steps:
         if step.keyword != "RUN" or step.script is None or not _LOOKS_LIKE.search(step.instruction.value):
             continue
@@ -64,8 +62,10 @@ def build_options(build: Build) -> Iterator[Fix]:
             if found is None:
                 continue
             at, option = found
-            if option.startswith("--progress") and not _has_wget(build, step, gnu):
-                continue
+            if option.startswith("--progress"):
+                first = _wget_from(build, build.stages[step.stage], known)
+                if first is None or step.line < first:
+                    continue
             edits.append(insert(step.script.span(command.words[at])[1], f" {option}"))
             names[option] = None
         if edits:
@@ -93,22 +93,19 @@ def _option(command: Command) -> tuple[int, str] | None:
     return None
 
 
-def _has_wget(build: Build, step: Step, known: dict[int, bool]) -> bool:
-    """Whether wget is GNU's: of a full image, or installed by apt-get in the image so far or in the RUN itself."""
-    stages = lineage(replace(build, stages=build.stages[: step.stage + 1]))
-    image = stages[0].image
-    if image is not None and image.official and image.repository in _FULL:
-        tag = image.tag or "latest"
-        if not re.search(r"alpine|slim|curl|windows|nanoserver", tag):
-            return True
-    for stage in stages:
-        for other in stage.of("RUN"):
-            if (other.stage, other.line) > (step.stage, step.line):
-                return False
-            if other.line not in known:
-                known[other.line] = any(
-                    install.manager == "apt" and "wget" in install.packages for install in other.installs
-                )
-            if known[other.line]:
-                return True
-    return False
+def _wget_from(build: Build, stage: Stage, known: list[int | None]) -> int | None:
+    """Return the line from which the stage has GNU's wget: of a full image, or installed by apt-get."""
+    for one in build.stages[len(known) : stage.index + 1]:
+        found = None if one.base_stage is None else known[one.base_stage]
+        image = one.image
+        if image is not None and image.official and image.repository in _FULL:
+            found = None if re.search(r"alpine|slim|curl|windows|nanoserver", image.tag or "latest") else 0
+        if found is None:
+            lines = (step.line for step in one.of("RUN") if "wget" in step.instruction.value and _installs_wget(step))
+            found = next(lines, None)
+        known.append(found)
+    return known[stage.index]
+
+
+def _installs_wget(step: Step) -> bool:
+    return any(install.manager == "apt" and "wget" in install.packages for install in step.installs)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from dockfix.build.model import Build, Stage, Step
 
 _JOINT: Final = pattern(r"[ \t]*(?:[\\`][ \t]*\r?\n[ \t]*)*(?:&&|;)[ \t]*(?:[\\`][ \t]*\r?\n[ \t]*)*")
+_MOST: Final = 50
+"""How far apart the RUNs of one directory may be, in instructions."""
 _INDIFFERENT: Final = frozenset(
     {"ARG", "ENV", "EXPOSE", "LABEL", "MAINTAINER", "SHELL", "STOPSIGNAL", "USER", "VOLUME"}
 )
@@ -55,6 +57,7 @@ def workdir_for_cd(build: Build) -> Iterator[Fix]:
     places = {step.line: directory for step, directory in directories(build)}
     for stage in build.stages:
         done = -1
+        indifferent = _indifferent(build, stage)
         for at, step in enumerate(stage.steps):
             found = _leading(build, step, places[step.line]) if at > done else None
             if found is None:
@@ -64,8 +67,8 @@ def workdir_for_cd(build: Build) -> Iterator[Fix]:
                 yield Fix("leave out the cd to where the RUN is anyway", {build.path: [edit]}, step.line)
                 continue
             edits, last = _group(build, stage, at, target)
-            if len(edits) > 1 and _indifferent(build, stage, last + 1):
-                done = last
+            done = last
+            if len(edits) > 1 and indifferent[last + 1]:
                 keyword = "workdir" if step.instruction.keyword_text.islower() else "WORKDIR"
                 start = block_start(build.dockerfile, step.instruction)
                 line = insert(start, f"{keyword} {target}{build.dockerfile.newline}")
@@ -76,7 +79,7 @@ def _group(build: Build, stage: Stage, at: int, target: str) -> tuple[list[Edit]
     """Return the edits of the RUNs from *at* on that begin with a ``cd`` to *target*, and the index of the last one."""
     edits: list[Edit] = []
     last = at
-    for index in range(at, len(stage.steps)):
+    for index in range(at, min(at + _MOST, len(stage.steps))):
         step = stage.steps[index]
         found = _leading(build, step, None)
         if found is not None and found[0] == target and _stops(step):
@@ -129,13 +132,14 @@ def _ignores_directory(step: Step) -> bool:
     return False
 
 
-def _indifferent(build: Build, stage: Stage, at: int) -> bool:
-    """Whether nothing from the step *at* on begins in the directory in which the steps before it ended."""
-    for step in stage.steps[at:]:
-        if step.keyword == "WORKDIR":
-            return step.instruction.value.startswith("/")
-        if not _ignores_directory(step):
-            return False
+def _indifferent(build: Build, stage: Stage) -> list[bool]:
+    """Return for each step, and for the end, whether nothing from there on begins in the directory before it."""
     targets = {service.target for service in build.project.services}
     used = stage is build.final or stage.name in targets - {None}
-    return not used and all(other.base_stage != stage.index for other in build.stages)
+    found = [not used and all(other.base_stage != stage.index for other in build.stages)]
+    for step in reversed(stage.steps):
+        if step.keyword == "WORKDIR":
+            found.append(step.instruction.value.startswith("/"))
+        else:
+            found.append(found[-1] and _ignores_directory(step))
+    return found[::-1]
