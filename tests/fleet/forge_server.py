@@ -336,7 +336,9 @@ class _Handler(BaseHTTPRequestHandler):
             return
         fault = self.forge.fault(f"GIT {self.command}", path)
         if fault is not None and not fault.done:
-            self._answer(fault.status, b"broken", {}) if fault.status else setattr(self, "close_connection", True)
+            if fault.status:
+                self._answer(fault.status, str(fault.body).encode(), {"Content-Type": "text/plain"})
+            self.close_connection = True
             return
         environment = {
             **_ENVIRONMENT,

@@ -91,6 +91,14 @@ def test_no_argument_list_no_file_no_output(
     assert not leaks(b"".join(repr(one.body).encode() for one in fleet.forge.sent))
 
 
+def test_what_a_server_tells_git_is_told_without_it(fleet: Fleet) -> None:
+    fleet.add("acme/one")
+    fleet.forge.fail("GIT GET", 403, " ".join(["you sent", *FORMS]))
+    assert fleet.plan() == 1
+    assert "you sent ***" in fleet.standing().reason
+    assert leaks(fleet.standing().reason.encode()) == []
+
+
 def test_it_goes_to_its_own_forge_only(fleet: Fleet, tmp_path: Path) -> None:
     secret = read_secret(fleet.campaign.forge, required=True)
     assert secret.git_configuration(f"{fleet.forge.address}/acme/one.git")
