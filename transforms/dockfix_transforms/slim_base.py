@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _HEAD: Final = frozenset({"FROM", "ARG", "ENV", "LABEL", "SHELL", "WORKDIR", "MAINTAINER"})
 _VARIABLE: Final = pattern(r"\$\{?(\w+)")
 _OTHER_MACHINES: Final = pattern(r"arm/|386|ppc|s390|riscv|mips")
+_NOTEBOOK: Final = pattern(r"\bjupyter")
 _NEXT_LINE: Final = pattern(r"[ \t]*[\\`]\r?\n[ \t]*\Z")
 _NO_LIBRARY: Final = frozenset({"apt", "pip", "poetry", "uv-pip", "uv-sync", "pipenv", "pdm"})
 
@@ -90,6 +91,11 @@ def _fix(build: Build, root: Stage, tag: PythonTag) -> Fix:
     started = any(service.command or service.entrypoint for service in build.project.services)
     if start_steps(build) == (None, None) and not started:
         raise Obstacle("nothing says what the image runs: others may be built on it", line)
+    for step in start_steps(build):
+        if step is not None and _NOTEBOOK.search(step.instruction.value):
+            raise Obstacle(
+                "who works in a notebook installs packages in it, with the compilers of the full image", step.line
+            )
     _check_arguments(build, root)
     needs = slim_needs(build)
     wanted = slim_tag(tag, root.image.tag if root.image else None)
