@@ -5,7 +5,8 @@ the Dockerfile's own.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from posixpath import basename, join, normpath, relpath
 from typing import TYPE_CHECKING, Final
 
@@ -49,7 +50,11 @@ class Environment:
 
 
 def environment_folder(
-    install: Install, env: Mapping[str, str | None], texts: str, origin: Callable[[str], str | None], context: Context
+    install: Install,
+    env: Mapping[str, str | None],
+    texts: Iterable[str],
+    origin: Callable[[str], str | None],
+    context: Context,
 ) -> str | None:
     """Return the folder that a manager makes beside its manifest and installs into, None where it does not.
 
@@ -68,7 +73,7 @@ def environment_folder(
             return join(install.workdir, ".venv")
         case "poetry":
             inside = env.get("POETRY_VIRTUALENVS_IN_PROJECT") or ""
-            if not inside and not re.search(r"virtualenvs\.in-project[ =]+[\"']?true", texts):
+            if not inside and not re.search(r"virtualenvs\.in-project[ =]+[\"']?true", " ".join(texts)):
                 source = origin(join(install.workdir, "poetry.toml"))
                 table = toml_of(context.text(source) or "") if source else None
                 inside = str(((table or {}).get("virtualenvs") or {}).get("in-project", "false"))
@@ -104,18 +109,20 @@ def environment_of(build: Build, stage: Stage, installs: Sequence[Step]) -> Envi
     context = build.project.context
     made = _made(stage, installs[-1])
     found: dict[Environment, str] = {}
-    for step in installs:
-        earlier = [other for other in stage.steps if other.line <= step.line]
-        texts = " ".join(other.instruction.value for other in earlier if other.keyword == "RUN")
-        copies = [other.copy for other in earlier if other.copy is not None]
+    copies: list[Copy] = []
 
-        def origin(target: str, copies: Sequence[Copy] = tuple(copies)) -> str | None:
-            return next((path for copy in copies if (path := origin_of(copy, context, target))), None)
+    def origin(target: str) -> str | None:
+        return next((path for copy in copies if (path := origin_of(copy, context, target))), None)
 
-        for install in step.installs:
+    wanted = {step.line for step in installs}
+    for at, step in enumerate(stage.steps, 1):
+        if step.copy is not None:
+            copies.append(step.copy)
+        for install in step.installs if step.line in wanted else ():
             if not counts(step, install):
                 continue
             _check_project(step, install, origin, context)
+            texts = (other.instruction.value for other in islice(stage.steps, at) if other.keyword == "RUN")
             found.setdefault(_place(step, install, made, texts, origin, context), install.manager)
     if not found:
         raise Obstacle("what is installed are package managers only", installs[0].line)
@@ -161,7 +168,7 @@ def _place(
     step: Step,
     install: Install,
     made: str | None,
-    texts: str,
+    texts: Iterable[str],
     origin: Callable[[str], str | None],
     context: Context,
 ) -> Environment:

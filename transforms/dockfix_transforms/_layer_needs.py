@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from posixpath import basename, dirname, join, normpath
 from typing import Final
 
@@ -146,7 +147,7 @@ def _read(place: Place, step: Step, install: Install) -> tuple[Manifest, ...]:
     if setting is not None:
         raise Unknown(f"{setting} names settings that come with the source")
     manifests = manifests_of(install, context, place.origin)
-    texts = " ".join(other.instruction.value for other in (*place.earlier, step) if other.keyword == "RUN")
+    texts = (other.instruction.value for other in chain(place.earlier, (step,)) if other.keyword == "RUN")
     folder = environment_folder(install, step.env, texts, place.origin, context)
     if folder is not None and lets_in(moved, context, folder):
         name = basename(folder)

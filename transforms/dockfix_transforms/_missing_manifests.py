@@ -20,13 +20,20 @@ def missing_manifests(build: Build, stage: Stage) -> Iterator[Fix]:
     context = build.project.context
     if stage.image is None or not stage.image.official or context.ambiguous:
         return
-    if not any(_brings(step) for step in stage.steps):
-        return
-    last = max(index for index, step in enumerate(stage.steps) if _brings(step))
+    copies = [(index, step.copy) for index, step in enumerate(stage.steps) if step.copy is not None]
+    later = [copy for _, copy in copies if copy.from_ is None]
+    last = max((index for index, copy in copies if copy.from_ is None), default=0)
+    known: list[Copy] = []
     for index, step in enumerate(stage.steps[:last]):
+        if step.keyword in ("COPY", "ADD"):
+            if step.copy is None or step.copy.selective or step.copy.remote or step.copy.heredoc:
+                return
+            known.append(step.copy)
+            if step.copy.from_ is None:
+                del later[0]
         if step.keyword != "RUN" or not step.installs or step.instruction.flag("mount") is not None:
             continue
-        manifests = _missing(build, stage.steps, index)
+        manifests = _missing(build, stage.steps, index, known, later)
         if not manifests:
             continue
         names = ", ".join(manifest.source for manifest in manifests)
@@ -36,13 +43,10 @@ def missing_manifests(build: Build, stage: Stage) -> Iterator[Fix]:
         return
 
 
-def _brings(step: Step) -> bool:
-    """Return whether *step* copies something of the context."""
-    return step.copy is not None and step.copy.from_ is None
-
-
-def _missing(build: Build, steps: Sequence[Step], index: int) -> list[Manifest]:
-    """Return the manifests of the RUN at *index* that no COPY in front of it brings, and one behind it does."""
+def _missing(
+    build: Build, steps: Sequence[Step], index: int, known: Sequence[Copy], later: Sequence[Copy]
+) -> list[Manifest]:
+    """Return the manifests of the RUN at *index* that only *later* COPYs bring, not *known*, those in front of it."""
     context = build.project.context
     step = steps[index]
     wants = [
@@ -51,14 +55,6 @@ def _missing(build: Build, steps: Sequence[Step], index: int) -> list[Manifest]:
         if install.manager not in SYSTEM and not install.local and install.script is step.script
         if not install.command.depth
     ]
-    if not wants:
-        return []
-    earlier = [other.copy for other in steps[:index] if other.keyword in ("COPY", "ADD")]
-    later = [other.copy for other in steps[index:] if other.copy is not None and other.copy.from_ is None]
-    if not later or any(copy is None or copy.selective or copy.remote or copy.heredoc for copy in earlier):
-        return []
-    known = [copy for copy in earlier if copy is not None]
-    texts = " ".join(other.instruction.value for other in steps[:index] if other.keyword == "RUN")
     found: dict[Manifest, None] = {}
     for install in wants:
         if _known(build, install, known) is None:
@@ -70,9 +66,12 @@ def _missing(build: Build, steps: Sequence[Step], index: int) -> list[Manifest]:
                     item for item in wanted if not any(origin_of(copy, context, item.target) for copy in known)
                 )
             )
+    if not found or any(copy.from_ is not None for copy in known):
+        return []
     own = step.instruction.value
+    texts = " ".join(other.instruction.value for other in steps[:index] if other.keyword == "RUN")
     written = any(basename(item.target) in texts or f"> {basename(item.target)}" in own for item in found)
-    return [] if written or any(copy.from_ is not None for copy in known) else list(found)
+    return [] if written else list(found)
 
 
 def _known(build: Build, install: Install, copies: Sequence[Copy]) -> tuple[Manifest, ...] | None:

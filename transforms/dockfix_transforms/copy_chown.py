@@ -33,6 +33,8 @@ _OWN: Final = ("/home/", "/opt/", "/srv/", "/mnt/", "/usr/src/")
 _MOVABLE: Final = USER_COMMANDS | {"mkdir", "touch", "set", "true"}
 _ARCHIVE: Final = pattern(r"\.(?:tar(?:\.\w+)?|tgz|tbz2?|txz|tzst|gz|bz2|xz)\Z", re.IGNORECASE)
 _VARIABLE: Final = pattern(r"\$\{?(\w+)")
+_MOST: Final = 50
+"""How many RUNs with a recursive chown or chmod are read."""
 
 
 @transform(safety=Safety.SAFE, phase=Phase.CONTENT)
@@ -64,17 +66,25 @@ def copy_chown(build: Build) -> Iterator[Fix | Skip]:
     Source: Docker's reference, "COPY --chown --chmod"
     (https://docs.docker.com/reference/dockerfile/#copy---chown---chmod).
     """
-    for stage in lineage(build):
-        for step in stage.of("RUN"):
-            if step.script is None or not _ASKED.search(step.instruction.value):
-                continue
-            try:
-                fix = _fix(build, stage, step, step.script)
-            except Obstacle as obstacle:
-                yield obstacle.skip
-                continue
-            if fix is not None:
-                yield fix
+    asked = [(stage, step) for stage in lineage(build) for step in stage.of("RUN") if _asked(step)]
+    if len(asked) > _MOST:  # each of them is held against all that stands in front of it
+        yield Skip(f"more than {_MOST} RUNs say whose the files are", asked[0][1].line)
+        return
+    for stage, step in asked:
+        if step.script is None:
+            continue
+        try:
+            fix = _fix(build, stage, step, step.script)
+        except Obstacle as obstacle:
+            yield obstacle.skip
+            continue
+        if fix is not None:
+            yield fix
+
+
+def _asked(step: Step) -> bool:
+    text = step.instruction.value
+    return ("-R" in text or "--recursive" in text) and _ASKED.search(text) is not None
 
 
 def _recursive(step: Step, script: Script, command: Command, copies: list[Step]) -> Recursive | None:

@@ -115,7 +115,7 @@ def _brings_source(build: Build, copy: Copy) -> bool:
     return False
 
 
-def _find(build: Build, steps: Sequence[Step], index: int, moving: Sequence[int]) -> _Move | Skip | None:
+def _find(build: Build, steps: tuple[Step, ...], index: int, moving: Sequence[int]) -> _Move | Skip | None:
     """Return how the COPY at *index* moves, why it does not, or None where no install follows.
 
     *moving* are the lines of later COPYs that move as well, and stay behind it.
@@ -142,7 +142,7 @@ def _find(build: Build, steps: Sequence[Step], index: int, moving: Sequence[int]
         if step.keyword != "RUN" or step.script is None:
             break
         try:
-            needs = needs_of(Place(build, copy, tuple(steps[:at]), tuple(others), exports), step)
+            needs = needs_of(Place(build, copy, steps[:at], tuple(others), exports), step)
             if needs is None:
                 break
             if splits and last is not None and (step.workdir, step.user) != (last.workdir, last.user):
