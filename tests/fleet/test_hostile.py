@@ -211,3 +211,66 @@ def test_a_repository_around_the_plan_has_no_say(fleet: Fleet, trap: Path) -> No
     assert fleet.plan() == 0
     assert fleet.publish() == 0
     assert not trap.exists()
+
+
+@pytest.fixture
+def own_git(tmp_path: Path) -> Git:
+    (tmp_path / "git-home").mkdir()
+    return Git(str(tmp_path / "git-home"), Secret(), float("inf"))
+
+
+@pytest.fixture
+def rigged(tmp_path: Path, trap: Path) -> Path:
+    """Return a repository with a link, whose own settings and hooks run something whatever is done in it."""
+    root = tmp_path / "rigged"
+    git("init", "--quiet", "--initial-branch=main", root)
+    (root / "file").write_text("text\n")
+    (root / "link").symlink_to("/etc/passwd")
+    git("-C", root, "add", "file", "link")
+    git("-C", root, "commit", "--quiet", "-m", "x")
+    hook = root / ".git/hooks/post-checkout"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(f"#!/bin/sh\ntouch {trap}\n")
+    hook.chmod(0o755)
+    with open(root / ".git/config", "a") as config:
+        config.write(f'[core]\nfsmonitor = "touch {trap}; false"\n[credential]\nhelper = "!touch {trap}; false"\n')
+        config.write(f'[core]\naskPass = "touch {trap}; false"\n[protocol]\nallow = always\n')
+    return root
+
+
+def test_hooks_monitors_and_links_are_off(own_git: Git, rigged: Path, trap: Path) -> None:
+    (rigged / "link").unlink()
+    own_git.run("-C", str(rigged), "checkout", "--force", "--detach", "HEAD")
+    own_git.run("-C", str(rigged), "status")
+    assert not trap.exists()
+    assert not (rigged / "link").is_symlink()
+
+
+def test_credential_helpers_are_not_asked(own_git: Git, rigged: Path, trap: Path, fleet: Fleet) -> None:
+    fleet.add("acme/one").private = True
+    url = fleet.campaign.clone_url("acme/one")
+    with pytest.raises(GitError, match="not to be read with this token"):
+        own_git.run("-C", str(rigged), "ls-remote", "--", url, url=url)
+    assert not trap.exists()
+
+
+def test_only_the_protocol_of_the_repository_is_spoken(own_git: Git, rigged: Path, trap: Path) -> None:
+    for url in (f"ext::touch {trap}", f"file://{rigged}"):
+        with pytest.raises(GitError):
+            own_git.run("-C", str(rigged), "ls-remote", "--", url, url="http://127.0.0.1/other")
+    assert not trap.exists()
+
+
+def test_a_bare_repository_is_not_entered_by_chance(own_git: Git, tmp_path: Path) -> None:
+    git("init", "--quiet", "--bare", tmp_path / "bare")
+    with pytest.raises(GitError, match="bare repository"):
+        own_git.run("-C", str(tmp_path / "bare"), "rev-parse", "--git-dir")
+
+
+def test_settings_of_the_user_have_no_say(fleet: Fleet, trap: Path) -> None:
+    with open(os.environ["GIT_CONFIG_GLOBAL"], "a") as config:
+        config.write(f'[url "file:///nonexistent"]\ninsteadOf = {fleet.forge.address}\n')
+    fleet.add("acme/one")
+    assert fleet.plan() == 0
+    assert fleet.publish() == 0
+    assert not trap.exists()
