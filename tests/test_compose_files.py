@@ -21,7 +21,8 @@ TRANSFORMS = choose(
 DOCKERFILE = "FROM python:3.12-slim\nRUN pip install flask==3.1.0\nCMD python app.py\n"
 
 names = st.sampled_from(["web", "db", "cache", "docker-compose.yml", "x.yaml", "A B"])
-KEYS = """services build context dockerfile target image command entrypoint environment env_file ports volumes depends_on
+KEYS = """services
+build context dockerfile target image command entrypoint environment env_file ports volumes depends_on
 healthcheck test extends file service include path user POSTGRES_PASSWORD DATABASE_URL SECRET_KEY condition << source
 type version deploy"""
 VALUES = """. | db | web | Dockerfile | postgres:17 | redis | mysql:${V:-8} | hunter2 | postgres://a:hunter2@db/a | A= |
