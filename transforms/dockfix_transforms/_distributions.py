@@ -47,12 +47,15 @@ class Distribution:
     """Whether it comes from version control, so that it is always built."""
 
 
-def distributions(build: Build, step: Step, install: Install, python: str) -> tuple[Distribution, ...]:
+def distributions(
+    build: Build, step: Step, install: Install, python: str, *, prebuilt: bool = False
+) -> tuple[Distribution, ...]:
     """Return the packages that *install* names, and those of a lock file with all that they depend on.
 
-    *python* is the version, such as "3.12", for which requirements apply. Raises ``Obstacle``.
+    *python* is the version, such as "3.12", for which requirements apply. With *prebuilt* it takes wheels that another
+    stage built, which are not counted again. Raises ``Obstacle``.
     """
-    reader = _Reader(build, step, install, python)
+    reader = _Reader(build, step, install, python, prebuilt)
     found = list(reader.read())
     for item in list(found):
         for extra in item.extras:
@@ -66,17 +69,18 @@ def distributions(build: Build, step: Step, install: Install, python: str) -> tu
 
 def file_of(build: Build, step: Step, install: Install, name: str) -> str | None:
     """Return the file of the context that *install* finds under *name*, None where it finds none that is known."""
-    return _Reader(build, step, install, "3").origin(name)
+    return _Reader(build, step, install, "3", False).origin(name)
 
 
 class _Reader:
     """Reads what one install gets."""
 
-    def __init__(self, build: Build, step: Step, install: Install, python: str) -> None:
+    def __init__(self, build: Build, step: Step, install: Install, python: str, prebuilt: bool) -> None:
         self.build = build
         self.step = step
         self.install = install
         self.python = python
+        self.prebuilt = prebuilt
         self.line = step.line
 
     def obstacle(self, reason: str) -> Obstacle:
@@ -97,6 +101,8 @@ class _Reader:
 
     def _pip(self) -> Iterator[Distribution]:
         for package in self.install.packages:
+            if self.prebuilt and (package is None or package in self.install.local):
+                continue
             if package is None:
                 self._check_variables()
             elif re.match(r"\.(?:/|\[|\Z)", package):
@@ -107,6 +113,8 @@ class _Reader:
                 yield from self._requirement(package)
         for name in self.install.requirements:
             source = self.origin(name)
+            if source is None and self.prebuilt:
+                continue
             if source is None:
                 raise self.obstacle(f"{name} is not in the build context")
             text_of = self._text

@@ -24,6 +24,7 @@ from dockfix_transforms._distributions import PYTHON, Distribution, distribution
 from dockfix_transforms._full_image import affected, apt_lines, missing, removed, uses
 from dockfix_transforms._obstacle import Obstacle
 from dockfix_transforms._python_images import python_tag, table, versions
+from dockfix_transforms._wheelhouse import from_wheelhouse, wheel_builds
 from dockfix_transforms._wheels import by_files, by_table
 
 _PYTHON_PLACES: Final = pattern(
@@ -61,11 +62,9 @@ def slim_needs(build: Build) -> SlimNeeds:
     unknown: list[str] = []
     installed = list(_installed(build, stages, python))
     brought = {distribution.name for distribution, _, _ in installed} & {"psycopg-binary", "psycopg-c"}
-    own = {stage.index for stage in stages}
-    for distribution, stage, step in installed:
+    for distribution, here, step in installed:
         if distribution.name == "psycopg" and brought:
             continue  # which brings the library, or asks for it itself
-        here = stage.index in own
         for name, reason in _libraries(distribution, step, python, release, here, present, unknown):
             reasons.setdefault(name, reason)
     for name, place in _imported(build):
@@ -96,9 +95,10 @@ def _archived(release: str | None) -> bool:
     return any(table()["debian"].get(one, {}).get("archived", False) for one in newest)
 
 
-def _installed(build: Build, stages: Sequence[Stage], python: str) -> Iterable[tuple[Distribution, Stage, Step]]:
-    """Yield what the stages install, and those that they copy from, with the stage and the step."""
-    wanted = {stage.index for stage in stages}
+def _installed(build: Build, stages: Sequence[Stage], python: str) -> Iterable[tuple[Distribution, bool, Step]]:
+    """Yield what the stages install, and those that they copy from; whether the stages may build it; and the step."""
+    own = {stage.index for stage in stages}
+    wanted = set(own)
     waiting = list(wanted)
     while waiting:
         stage = build.stages[waiting.pop()]
@@ -110,10 +110,11 @@ def _installed(build: Build, stages: Sequence[Stage], python: str) -> Iterable[t
     for index in sorted(wanted):
         stage = build.stages[index]
         for step in stage.of("RUN"):
-            for install in step.installs:
+            for install in (*step.installs, *wheel_builds(step)):
                 if install.manager in PYTHON:
-                    for distribution in distributions(build, step, install, python):
-                        yield distribution, stage, step
+                    prebuilt = from_wheelhouse(stage, step, install)
+                    for distribution in distributions(build, step, install, python, prebuilt=prebuilt):
+                        yield distribution, index in own and not prebuilt, step
 
 
 def _libraries(
