@@ -31,8 +31,8 @@ _DEVELOPMENT_FOLDERS: Final = frozenset({".devcontainer", "dev", "development", 
 class Done:
     """A fix, and the transform that it comes from.
 
-    ``path`` is the Dockerfile, or the file that it edits where it leaves the Dockerfile as it is; ``line`` is the line
-    before any change, 0 for a file that is new.
+    ``path`` is the Dockerfile, or the first file that it edits where it leaves the Dockerfile as it is; ``line`` is the
+    line before any change, 0 for a file that is new.
     """
 
     transform: str
@@ -333,7 +333,7 @@ class _Run:
     def _done(self, transform: Transform, fix: Fix, files: Files) -> Done:
         path, line = self.path, self._original(fix.line)
         if path not in fix.edits:
-            path = min(fix.edits)
+            path = next((path for path in fix.edits if files.text(path) is not None), min(fix.edits))
             text = files.text(path)
             first = min((edit.start for edit in fix.edits[path]), default=0)
             line = 0 if text is None else text.count("\n", 0, first) + 1
