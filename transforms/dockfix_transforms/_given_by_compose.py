@@ -137,6 +137,8 @@ def give(build: Build, wanted: Sequence[tuple[Runner, Mapping[str, str]]]) -> Gi
         names = tuple(name for name in needed if f"${{{name}" not in file.text)
         if names:
             _unattended(build, file, names)
+            if not _ignores_env(build, file):
+                notes.append("No .gitignore names .env: add it, so that the file stays out of the repository.")
             template, lines = _template(build, file, names)
             if lines:
                 edits[template] = [insert(len(files.text(template) or ""), lines)]
@@ -168,6 +170,12 @@ def _unattended(build: Build, file: ComposeFile, names: tuple[str, ...]) -> None
         missing = [name for name in names if name not in text and name not in present]
         if missing and _RUNS_COMPOSE.search(text):
             raise Obstacle(f"{path} starts compose and would have to give it {missing[0]} first", 0, path)
+
+
+def _ignores_env(build: Build, file: ComposeFile) -> bool:
+    files, folder = build.project.files, posixpath.dirname(file.path)
+    ignored = [files.text(posixpath.join(place, ".gitignore")) or "" for place in ("", folder)]
+    return re.search(r"^/?(?:\*\*/)?\.env\*?\s*$", "\n".join(ignored), re.MULTILINE) is not None
 
 
 def _template(build: Build, file: ComposeFile, names: tuple[str, ...]) -> tuple[str, str]:
