@@ -14,6 +14,8 @@ from dockfix.project.invocations import as_stated, candidates, default_of, insid
 from dockfix.syntax.compose import Value, read_yaml
 from dockfix.syntax.patterns import pattern
 
+_MOST_BESIDE: Final = 40
+"""Where a folder has more compose files than these, they are examples, not parts of one project."""
 _TELLS: Final = pattern(r"(?:[\w.-]+/)?(?:README(?:\.\w+)?|\.env(?:\.\w+)?)\Z")
 _COMMAND: Final = pattern(r"compose[ \t]+(?:-[^\n|;&]*[ \t])?(?:-f|--file)[ \t=][^\n|;&]*")
 _FILE_OPTION: Final = pattern(r"(?:^|[ \t])(?:-f|--file)(?:[ \t]+|=)[\"']?([^\s\"'`]+)")
@@ -21,6 +23,7 @@ _COMPOSE_FILE: Final = pattern(r"\bCOMPOSE_FILE[ \t]*[=:][ \t]*[\"']?([\w./:;-]+
 _JOINED: Final = pattern(r"\\\r?\n")
 
 # What was found once for a repository. The entries end with their repository.
+_OVERLAYS: Final[WeakKeyDictionary[Files, dict[str, tuple[str, ...]]]] = WeakKeyDictionary()
 _FOLDERS: Final[WeakKeyDictionary[Files, Mapping[str, tuple[str, ...]]]] = WeakKeyDictionary()
 _LISTS: Final[WeakKeyDictionary[Files, tuple[tuple[str, ...], ...]]] = WeakKeyDictionary()
 
@@ -41,15 +44,27 @@ def overlays(files: Files, path: str) -> tuple[str, ...]:
     It is said by their name (``compose.override.yaml``), by the order of ``-f`` in scripts and documentation or of
     ``COMPOSE_FILE``, or because a service of the same name has neither image nor build in them.
     """
+    files = as_stated(files)
+    known = _OVERLAYS.setdefault(files, {})
+    if path not in known:
+        known[path] = tuple(dict.fromkeys(other for other in _find_overlays(files, path) if other != path))
+    return known[path]
+
+
+def _find_overlays(files: Files, path: str) -> Iterator[str]:
     folder, name = posixpath.split(path)
+    beside = _folders(files).get(folder, ())
     override = f"{name.rpartition('.')[0]}.override"
-    found = []
-    for other in _folders(files).get(folder, ()):
+    for other in beside:
         named = posixpath.basename(other).rpartition(".")[0] == override
-        if other != path and (named or _completes(services_of(files, other), services_of(files, path))):
-            found.append(other)
-    found += [other for one in _lists(files) if path in one for other in one[one.index(path) + 1 :]]
-    return tuple(dict.fromkeys(other for other in found if other != path))
+        if other != path and (
+            named
+            or (len(beside) <= _MOST_BESIDE and _completes(services_of(files, other), services_of(files, path)))
+        ):
+            yield other
+    for one in _lists(files):
+        if path in one:
+            yield from one[one.index(path) + 1 :]
 
 
 def used_with(files: Files, path: str) -> tuple[str, ...]:
