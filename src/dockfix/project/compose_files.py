@@ -58,8 +58,7 @@ def _find_overlays(files: Files, path: str) -> Iterator[str]:
     for other in beside:
         named = posixpath.basename(other).rpartition(".")[0] == override
         if other != path and (
-            named
-            or (len(beside) <= _MOST_BESIDE and _completes(services_of(files, other), services_of(files, path)))
+            named or (len(beside) <= _MOST_BESIDE and _completes(services_of(files, other), services_of(files, path)))
         ):
             yield other
     for one in _lists(files):
