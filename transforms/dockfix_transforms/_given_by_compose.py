@@ -70,15 +70,15 @@ def runners(build: Build, dockerfiles: Sequence[str] = ()) -> list[Runner]:
     return result
 
 
-def images_with(build: Build, context_path: str) -> list[Build]:
-    """Return this build and those of the repository's other Dockerfiles whose image has its file *context_path*."""
+def images_with(build: Build, context_paths: Sequence[str]) -> list[Build]:
+    """Return this build and those of the repository's other Dockerfiles whose image has one of these of its files."""
     from dockfix.build.lineage import image_path
     from dockfix.build.stages import build_of, copied_sources, stages_of
     from dockfix.project.model import Project
     from dockfix.syntax.dockerfile import DockerfileSyntaxError, parse
 
     files = build.project.files
-    wanted = build.project.context.repository_path(context_path)
+    wanted = [build.project.context.repository_path(path) for path in context_paths]
     found = [build]
     for path in sorted(path for path in files.paths if is_dockerfile_name(posixpath.basename(path))):
         text = files.text(path) if path != build.path else None
@@ -90,11 +90,10 @@ def images_with(build: Build, context_path: str) -> list[Build]:
             other = build_of(path, dockerfile, project)
         except DockerfileSyntaxError:
             continue
-        root = project.context.root
-        if wanted.startswith(f"{root}/" if root else ""):
-            inside = wanted[len(root) + 1 :] if root else wanted
-            if image_path(other, inside) is not None:
-                found.append(other)
+        root = f"{project.context.root}/" if project.context.root else ""
+        inside = [one.removeprefix(root) for one in wanted if one.startswith(root)]
+        if any(image_path(other, one) is not None for one in inside):
+            found.append(other)
     return found
 
 

@@ -109,11 +109,11 @@ def _fix(build: Build, modules: list[Module]) -> Fix:
                 raise Obstacle(f"{one.variable} has several values", one.line, context.repository_path(module.path))
     _tested(build, list(secrets))
     edits: dict[str, list[Edit]] = {context.repository_path(one.path): list(one.edits) for one in modules}
-    images = {other.path: other for module in modules for other in images_with(build, module.path)}
-    for other in images.values():
+    images = images_with(build, [module.path for module in modules])
+    for other in images:
         for path, some in _placeholders(build, other, modules, list(secrets)).items():
             edits[path] = some
-    services = runners(build, tuple(images))
+    services = runners(build, [other.path for other in images])
     variables = {one.variable for module in modules for one in module.literals}
     switches = sorted(variables & _SWITCHES)
     theirs = {value: name for name, value in passwords(build)}

@@ -52,7 +52,8 @@ def healthcheck(build: Build) -> Iterator[Fix | Skip]:
     The question is asked with Python, since slim images have no curl, and past any proxy that the container is
     configured for. It goes to a route for that purpose (/health, /healthz, /ping, /ready, /status ...) where the code
     has one that answers without a log-in, a parameter or a rate limit, and for Django where ALLOWED_HOSTS lets it in.
-    Without one it is asked whether the port accepts connections.
+    Without one it is asked whether the port accepts connections. The command is read where it stands: in CMD and
+    ENTRYPOINT, in the script that they start, in a configuration file, or in the compose file alone.
 
     When it holds back: a health check in the Dockerfile (NONE as well) or in the compose file; a port that cannot be
     told; a compose service that runs another program from the image, such as a worker, which would never be healthy;
