@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from dockfix.build.model import Build
@@ -42,9 +43,14 @@ def settings_modules(build: Build) -> Iterator[Module | Skip]:
     """Yield the modules in the image with something in them that is to change, and what is left alone in any."""
     context = build.project.context
     likely = [path for path in context.paths if path.endswith(".py") and not _ELSEWHERE.search(path)][:_MOST_FILES]
-    likely = [path for path in likely if _MENTION.search(context.text(path) or "")]
+    likely = [path for path in likely if _mentions(context.text(path) or "")]
     for path in _in_image(build, likely) if likely else ():
         yield from _module(build, path)
+
+
+@lru_cache(maxsize=2048)
+def _mentions(text: str) -> bool:
+    return _MENTION.search(text) is not None
 
 
 def _in_image(build: Build, paths: list[str]) -> list[str]:
