@@ -47,7 +47,7 @@ class Place(NamedTuple):
 
 
 class Secret(NamedTuple):
-    """One secret: the variable that it becomes, and all places that hold it. ``used``: services other than its own."""
+    """One secret: the variable that it becomes, and all places that hold it."""
 
     name: str
     places: tuple[Place, ...]

@@ -144,6 +144,8 @@ def _obstacle(build: Build, file: ComposeFile, secret: Secret) -> str | None:
         return "its command line names it in a way that is not known"
     if any(replace_scalar(file.text, place.path, "${X:?}") is None for place in secret.places):
         return "it stands where an anchor shares it, or in several lines"
+    if re.search(rf"(?<!\$)\$(?:{secret.name}\b|\{{{secret.name}\b(?!:\?))", file.text):
+        return f"the file takes {secret.name} from the environment in another place"
     files = build.project.files
     folder = posixpath.dirname(file.path)
     for name in (".env", *_TEMPLATES):  # what is in .env now, or was copied there: it may be for outside of compose
