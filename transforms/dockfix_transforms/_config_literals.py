@@ -108,8 +108,19 @@ class Settings:
                 yield Left(node.lineno, f"{setting} is put together, with a password in it")
             return
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and self._counts(setting, node.value):
+            if isinstance(statement, ast.Expr) and "from_mapping" in ast.unparse(statement) and self._replaced():
+                yield Left(node.lineno, f"{setting} is a default, which another configuration may replace")
+                return
             variable = "SECRET_KEY" if setting == "secret_key" else setting
             yield Literal(variable, node, "{environ}[{q}" + variable + "{q}]", node.value)
+
+    def _replaced(self) -> bool:
+        """Return whether the application reads its configuration from elsewhere, too."""
+        calls = (node for node in ast.walk(self.tree) if isinstance(node, ast.Call))
+        names = {call.func.attr for call in calls if isinstance(call.func, ast.Attribute)}
+        return bool(
+            names & {"from_pyfile", "from_object", "from_envvar", "from_prefixed_env", "from_file", "from_json"}
+        )
 
     def _counts(self, setting: str, value: str) -> bool:
         name = "SECRET_KEY" if setting == "secret_key" else setting
@@ -215,7 +226,7 @@ def _settings(statement: ast.stmt) -> Iterator[tuple[str, ast.expr]]:
             yield name, statement.value
     elif isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
         call = statement.value
-        if re.fullmatch(r"\w+\.config\.update", ast.unparse(call.func)):
+        if re.fullmatch(r"\w+\.config\.(?:update|from_mapping)", ast.unparse(call.func)):
             for keyword in call.keywords:
                 if keyword.arg is not None:
                     yield keyword.arg, keyword.value
