@@ -126,6 +126,21 @@ def test_an_override_file_is_laid_over() -> None:
     assert services_for(files, "Dockerfile") == (base, own)
 
 
+def test_an_override_file_builds_what_the_first_file_runs() -> None:
+    files = MemoryFiles(
+        {
+            "Dockerfile": "",
+            "compose.yaml": "services: {web: {image: shop, command: serve}}",
+            "compose.override.yaml": "services: {web: {build: .}}",
+        }
+    )
+    found = [(one.kind, one.path, one.command) for one in services_of_image(files, "Dockerfile")]
+    assert found == [
+        ("laid over", "compose.override.yaml", "serve"),
+        ("built", "compose.override.yaml", None),
+    ]
+
+
 def test_files_without_image_and_build_are_laid_over_and_whole_ones_are_not() -> None:
     base = "services: {web: {build: ., image: shop}, db: {image: postgres}}"
     files = MemoryFiles(

@@ -87,7 +87,9 @@ def _found(files: Files) -> tuple[tuple[str, Service], ...]:
 def _find(files: Files) -> Iterator[tuple[str, Service]]:
     """Yield every service that runs the image of a Dockerfile, with the Dockerfile's path."""
     compose = [
-        path for path, kind in candidates(files) if kind == "compose" and _MAY_BUILD.search(files.text(path) or "")
+        path
+        for path, kind in candidates(files)
+        if kind == "compose" and any(_MAY_BUILD.search(files.text(one) or "") for one in (path, *overlays(files, path)))
     ]
     compose.sort(key=lambda path: not _DEFAULT.search(path))
     for path in dict.fromkeys(one for file in compose for one in (file, *included(files, file))):
