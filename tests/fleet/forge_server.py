@@ -337,7 +337,7 @@ class _Handler(BaseHTTPRequestHandler):
         fault = self.forge.fault(f"GIT {self.command}", path)
         if fault is not None and not fault.done:
             if fault.status:
-                self._answer(fault.status, str(fault.body).encode(), {"Content-Type": "text/plain"})
+                self._answer(fault.status, str(fault.body).encode(), {"Content-Type": "text/plain", **fault.headers})
             self.close_connection = True
             return
         environment = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 import zlib
 from contextlib import closing
 from hashlib import sha1
@@ -10,9 +11,10 @@ from pathlib import Path
 
 import pytest
 from campaigns import DOCKERFILE, FILES, Fleet
-from forge_server import Repo, commit, git
+from forge_server import Repo, commit, git, serving
 
-from dockfix.fleet.git import Git, GitError
+from dockfix.fleet.clone import clone, head_of
+from dockfix.fleet.git import Git, GitError, TooLarge
 from dockfix.fleet.journal import Journal
 from dockfix.fleet.push import Branch
 from dockfix.fleet.secret import Secret
@@ -167,10 +169,41 @@ def test_addresses_that_run_something_are_no_repositories(fleet: Fleet, entry: s
     assert not Path("pwned").exists()
 
 
-def test_a_repository_that_redirects_elsewhere_is_not_followed(fleet: Fleet) -> None:
-    fleet.add("acme/one")
-    fleet.forge.fail("GIT GET", 302, times=9)
-    assert fleet.plan() == 1
+def test_a_repository_that_redirects_elsewhere_is_not_followed(fleet: Fleet, tmp_path: Path) -> None:
+    with serving(tmp_path / "other") as other:
+        other.add("acme/one", FILES)
+        fleet.add("acme/one")
+        place = {"Location": f"{other.address}/acme/one.git/info/refs?service=git-upload-pack"}
+        fleet.forge.fail("GIT GET", 302, headers=place, times=9)
+        assert fleet.plan() == 1
+        assert other.sent == []
+
+
+def test_what_grows_without_end_is_stopped(tmp_path: Path) -> None:
+    grown = tmp_path / "grown"
+    grown.mkdir()
+    here = Git(str(tmp_path), Secret(), time.monotonic() + 60, megabytes=1)
+    grow = f"alias.grow=!dd if=/dev/zero of={grown}/file bs=1M count=3 2>/dev/null; sleep 50"
+    start = time.monotonic()
+    with pytest.raises(TooLarge, match="larger than 1 MB"):
+        here.run("-c", grow, "grow", folder=str(grown))
+    assert time.monotonic() - start < 20
+
+
+def test_links_and_submodules_leave_nothing_behind(fleet: Fleet, own_git: Git, tmp_path: Path) -> None:
+    repo = fleet.add("acme/one", {"folder/file": "text\n"})
+    add_entry(repo, "120000", "requirements.txt", b"../outside")
+    add_entry(repo, "120000", "folder/link", b"/etc/passwd")
+    add_entry(repo, "160000", "sub", sha="a" * 40)
+    url = fleet.campaign.clone_url("acme/one")
+    head = head_of(own_git, url)
+    assert head is not None
+    cloned = clone(own_git, url, head, str(tmp_path / "clone"), 100)
+    assert cloned.elsewhere == {"requirements.txt", "folder/link", "sub"}
+    assert cloned.outside("sub/Dockerfile") == "sub"
+    assert cloned.outside("folder/file") is None
+    assert sorted(os.listdir(tmp_path / "clone")) == [".git", "Dockerfile", "app.py", "folder", "sub"]
+    assert os.listdir(tmp_path / "clone/folder") == ["file"]
 
 
 def test_what_the_chain_sees_of_the_environment(fleet: Fleet) -> None:
