@@ -13,7 +13,7 @@ from dockfix_transforms._knowledge import table
 RELEASES = ("buster", "bullseye", "bookworm", "trixie")
 
 
-def _table() -> dict[str, Any]:
+def _table() -> Mapping[str, Any]:
     return table("debian_packages")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final
 
@@ -70,7 +71,7 @@ class PythonTag:
 
 
 @cache
-def table() -> dict[str, Any]:
+def table() -> Mapping[str, Any]:
     """Return the table, with ``newest`` for the newest Python that it knows."""
     read = knowledge("python_releases")
     return {**read, "newest": list(read["python"])[-1]}
