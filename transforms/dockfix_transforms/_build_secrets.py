@@ -51,9 +51,17 @@ def may_read(step: Step, name: str) -> bool:
     """Return whether a RUN may read the variable *name*: it names it, or runs a program that is not known."""
     instruction = step.instruction
     text = instruction.value + "".join(heredoc.body for heredoc in instruction.heredocs)
-    if re.search(rf"(?<!\w){name}(?!\w)", text):
-        return re.search(rf"(?<![\w$]){name}=", text) is None or re.search(rf"\$\{{?{name}(?!\w)", text) is not None
-    return any(True for _ in _programs(step, name))
+    mention = re.escape(name)
+    if re.search(rf"\$\{{?{mention}(?!\w)|(?<!\w){mention}(?![\w=])", text):
+        return True
+    if re.search(rf"\bexport\s+{mention}=", text):
+        return False
+    return any(command is None or not _given(command, name) for command in _programs(step, name))
+
+
+def _given(command: Command, name: str) -> bool:
+    """Whether a command is given a value of its own: ``NAME=placeholder program``."""
+    return any(word.raw.startswith(f"{name}=") for word in command.assignments)
 
 
 def _programs(step: Step, name: str) -> Iterator[Command | None]:
