@@ -67,6 +67,7 @@ _IMAGE_STATE: Final = frozenset(
         "django-admin",
     }
 )
+_MANY: Final = 200
 _REMOVABLE: Final = pattern(r"(?:/var/|/tmp/|/root/\.cache|~/\.cache|\$HOME/\.cache|-)|.*\.(?:txt|in|whl)\Z")
 _BELOW_LOCAL: Final = pattern(r"/usr/local/(?:bin/[\w.+-]+|lib/python[\w.]*)|\bsite-packages\b|\bdist-packages\b")
 _LOGIN: Final = pattern(r"\b(?:bash|sh)\s+(?:-\w*l\w*\b|--login)|\bsu\s+-(?:\s|\Z)|\bcrond?\b|\bcrontab\b")
@@ -110,6 +111,8 @@ def check_base(build: Build, stage: Stage) -> None:
 def roles(build: Build, stage: Stage, installs: Sequence[Step], environment: Environment) -> dict[int, Role]:
     """Return the role of every step that is needed by the installs, by line. Raises ``Obstacle``."""
     last = installs[-1].line
+    if len(stage.of("COPY", "ADD")) > _MANY:
+        raise Obstacle(f"more than {_MANY} COPYs: too many to tell which of them the installs need", last)
     release = release_of(stage.image.tag if stage.image else None)
     found: dict[int, Role] = {}
     stripped: set[str] = set()

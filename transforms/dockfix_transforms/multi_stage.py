@@ -121,7 +121,7 @@ def _fix(build: Build, stage: Stage, installs: list[Step], style: _Style) -> Fix
         if not environment.own:
             check_services(build, plan.target)
     moved = [step for step in stage.steps if (role := roles.get(step.line)) and role.builder and not role.final]
-    lines = [step.line for step in moved]
+    lines = {step.line for step in moved}
     runners = without_runners(build, stage, [step for step in stage.steps if step.line not in lines])
     first = stage.steps[0].instruction
     raw_from = dockerfile.text[first.keyword_start : first.text_end]

@@ -21,6 +21,9 @@ from dockfix_transforms._missing_manifests import missing_manifests
 from dockfix_transforms._project_installs import Split
 
 _SOURCE: Final = pattern(r".*\.(?:py|js|ts|jsx|tsx|go|rb|php|html|vue|svelte)\Z")
+# More COPYs than any hand writes, and steps looked at: what keeps the work on a long file in proportion to its length.
+_MANY: Final = 100
+_LOOKED: Final = 2000
 _PASSIVE: Final = frozenset({"ENV", "ARG", "LABEL", "EXPOSE", "WORKDIR", "STOPSIGNAL", "CMD", "ENTRYPOINT", "SHELL"})
 
 
@@ -82,11 +85,18 @@ def reorder_copy(build: Build) -> Iterator[Fix | Skip]:
 
 def _stage(build: Build, stage: Stage) -> Iterator[Fix | Skip]:
     steps = stage.steps
-    candidates = [
-        index for index, step in enumerate(steps) if step.copy is not None and _brings_source(build, step.copy)
-    ]
+    copies = [index for index, step in enumerate(steps) if step.keyword in ("COPY", "ADD")]
+    if len(copies) > _MANY:
+        return
     moves: list[_Move] = []
-    for index in reversed(candidates):
+    looked = 0
+    for index in reversed(copies):
+        copy = steps[index].copy
+        if copy is None or not _brings_source(build, copy):
+            continue
+        looked += len(steps) - index
+        if looked > _LOOKED + 4 * len(steps):
+            break
         found = _find(build, steps, index, [move.copy.line for move in moves])
         if isinstance(found, Skip):
             yield found
