@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from dockfix_transforms._knowledge import table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection
 
     from dockfix.syntax.image import ImageReference
 
@@ -41,10 +41,10 @@ def takes_all_arguments(program: str) -> bool:
     return any(re.fullmatch(name, program) for name in table("base_images")["programs"])
 
 
-def _listed(image: ImageReference, names: Iterable[str]) -> bool:
+def _listed(image: ImageReference, names: Collection[str]) -> bool:
     own = image.repository
     if image.registry in _MIRRORS and own.startswith(("library/", "docker/library/")):
         own = own.rpartition("/")[2]
     elif image.registry not in (None, "docker.io", "index.docker.io"):
         own = f"{image.registry}/{own}"
-    return any(own == name or (name.endswith("/") and own.startswith(name)) for name in names)
+    return own in names
