@@ -93,7 +93,17 @@ def test_the_second_plan_is_from_the_cache_and_a_new_commit_is_not(fleet: Fleet)
     assert fleet.said.count(": cached") == 0, "another option is another chain"
 
 
-def test_a_failure_is_tried_again(fleet: Fleet) -> None:
+def test_a_failure_is_tried_again_at_the_same_commit(fleet: Fleet) -> None:
+    fleet.add("acme/one", {"data": os.urandom(2_000_000)})
+    usual = fleet.limits
+    fleet.limits = replace(usual, megabytes=1)
+    assert fleet.plan() == 1
+    fleet.limits = usual
+    assert fleet.plan() == 0
+    assert states(fleet)["acme/one"] == ("changed", "")
+
+
+def test_a_repository_that_was_gone_is_tried_again(fleet: Fleet) -> None:
     fleet.add("acme/one")
     path = fleet.forge.repos["acme/one"].path
     path.rename(f"{path}.away")
@@ -127,7 +137,7 @@ def test_what_goes_wrong_in_the_chain_is_that_repositorys_result(fleet: Fleet, b
 
 
 def test_a_transform_that_prints_spoils_nothing(fleet: Fleet) -> None:
-    (fleet.root / "bad.py").write_text(BASE.replace("{body}", "print('hello')"))
+    (fleet.root / "bad.py").write_text(BASE.replace("{body}", "print('hello' * 10**5, flush=True)"))
     fleet.chain = 'transforms = ["bad.py"]\nselect = ["bad"]'
     fleet.add("acme/one")
     assert fleet.plan() == 0

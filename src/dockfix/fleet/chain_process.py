@@ -100,8 +100,9 @@ def _child(request: dict[str, Any], into: int) -> NoReturn:
     """Do one repository, write the answer to the pipe *into*, and end."""
     try:
         os.setsid()
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        os.dup2(2, 1)  # a transform that prints does not spoil the answer
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        for stream in (0, 1, 2):  # a transform that prints spoils nothing
+            os.dup2(nowhere, stream)
         home = request.pop("home")
         os.environ["HOME"] = os.environ["XDG_CONFIG_HOME"] = home
         os.chdir(home)
