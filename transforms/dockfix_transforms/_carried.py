@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from posixpath import basename
-from typing import Final, NamedTuple
+from typing import Final
 
 from dockfix.build.expand import expand_word
 from dockfix.build.keyvalue import pairs_of
 from dockfix.build.lineage import lineage
 from dockfix.build.model import Build, Stage, Step
+from dockfix.records import record
 from dockfix.syntax.edit import Edit, insert
 from dockfix.syntax.patterns import pattern
 from dockfix_transforms._python_images import PythonTag, python_tag
@@ -20,7 +21,8 @@ _VENV: Final = pattern(r"(?:\bvenv|\bvirtualenv)\s+(?:-\S+\s+)*(/[\w./-]+)")
 _BARE_PATH: Final = pattern(r"\$\{?PATH\}?")
 
 
-class Carried(NamedTuple):
+@record
+class Carried:
     """A COPY that brings packages: ``kind`` is "system" (below /usr/local), "environment" or "user" (~/.local).
 
     ``source`` and ``target`` are absolute, without a slash at the end. ``stage`` is the one that it copies from.

@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 from posixpath import dirname
-from typing import Final, NamedTuple
+from typing import Final
 
 from dockfix.build.expand import expand_word
 from dockfix.build.layout import blank_above, block_start, removals
 from dockfix.build.model import Build, Stage, Step
+from dockfix.records import record
 from dockfix.syntax.edit import Edit, apply_edits, delete, insert
 from dockfix.syntax.patterns import pattern
 from dockfix.syntax.shell import Command, Word
@@ -20,7 +21,8 @@ from dockfix_transforms._tree_writers import made, parents
 _HOME: Final = pattern(r"\buseradd\b[^&;|]*\s(?:-m|--create-home)\s|\badduser\b(?![^&;|]*\s(?:-H|--no-create-home)\b)")
 
 
-class Recursive(NamedTuple):
+@record
+class Recursive:
     """``chown -R`` or ``chmod -R``: ``kind`` is the command, ``flag`` what it says.
 
     ``paths`` are those into which COPYs bring files, absolute; ``words`` are theirs in the command. With ``others`` the

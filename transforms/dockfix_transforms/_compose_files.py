@@ -6,12 +6,13 @@ import os
 import posixpath
 from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from dockfix.build.model import Build
 from dockfix.project.compose_files import overlays, services_of, used_with
 from dockfix.project.files import Files
 from dockfix.project.invocations import candidates, default_of
+from dockfix.records import record
 from dockfix.syntax.compose import Value, read_yaml
 from dockfix.syntax.image import parse_image
 from dockfix.syntax.patterns import pattern
@@ -25,7 +26,8 @@ _SWARM: Final = frozenset({"placement", "update_config", "rollback_config", "end
 _VERSION: Final = pattern(r"v?(\d+)(?:\.(\d+))?")
 
 
-class ComposeFile(NamedTuple):
+@record
+class ComposeFile:
     """A compose file with ``services:``, merges (``<<``) resolved."""
 
     path: str

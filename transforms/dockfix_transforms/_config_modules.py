@@ -6,9 +6,10 @@ import posixpath
 import re
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from dockfix.build.model import Build
+from dockfix.records import record
 from dockfix.syntax.patterns import pattern
 from dockfix.transform import Skip
 
@@ -31,7 +32,8 @@ _WRITTEN_OUT: Final = pattern(r"(?:SECRET_KEY|PASSWORD|TOKEN)['\"]?\]?\s*[:=]\s*
 _MOST_FILES: Final = 400
 
 
-class Module(NamedTuple):
+@record
+class Module:
     """A module with settings that are to change. ``path`` is relative to the build context."""
 
     path: str

@@ -5,12 +5,13 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from dockfix.build.model import Build
 from dockfix.project.compose import Service, services_of_image
 from dockfix.project.disk import is_dockerfile_name
 from dockfix.project.invocations import candidates
+from dockfix.records import record, replace
 from dockfix.syntax.edit import Edit, insert
 from dockfix.syntax.patterns import pattern
 from dockfix_transforms._compose_files import ComposeFile, compose_file
@@ -24,7 +25,8 @@ _REQUIRED: Final = pattern(r"\$\{(\w+):\?\}")
 _TEMPLATES: Final = (".env.example", ".env.sample", ".env.template", ".env.dist", "env.example", "example.env")
 
 
-class Given(NamedTuple):
+@record
+class Given:
     """What compose gives: the edits by file, the services, and where values have to be put by hand."""
 
     edits: dict[str, list[Edit]]
@@ -32,7 +34,8 @@ class Given(NamedTuple):
     notes: tuple[str, ...]
 
 
-class Runner(NamedTuple):
+@record
+class Runner:
     """A service that runs the image, with the file in which it stands."""
 
     file: ComposeFile
@@ -215,7 +218,7 @@ def give_builds(services: list[Runner], names: tuple[str, ...], edits: dict[str,
                 add_key(editing.text, top, name if top else "secrets", secret[name] if top else secret)
             ):
                 raise Obstacle(f"{file.name} cannot be given a secret as it is written", 0, path)
-            file = file._replace(data={**file.data, "secrets": None})
+            file = replace(file, data={**file.data, "secrets": None})
         if changes := editing.edits():
             apply_edits(mine[0].file.text, changes)
             edits[path] = changes

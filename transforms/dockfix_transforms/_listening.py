@@ -6,7 +6,7 @@ import posixpath
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from dockfix.build.lineage import image_path
 from dockfix.build.model import Build, Step
@@ -62,7 +62,8 @@ class Listening:
     python: str
 
 
-class Call(NamedTuple):
+@record
+class Call:
     """Where words are started: in the place of the start command *step*, behind the commands *first*."""
 
     build: Build

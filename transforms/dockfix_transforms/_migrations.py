@@ -6,9 +6,10 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise
 from posixpath import basename
-from typing import Final, NamedTuple
+from typing import Final
 
 from dockfix.build.start import Shell, Start, shell_word, wrapped
+from dockfix.records import record
 from dockfix.syntax.dockerfile import Logical
 from dockfix.syntax.edit import Edit, apply_edits
 from dockfix.syntax.patterns import pattern
@@ -27,7 +28,8 @@ _BETWEEN: Final = pattern(r"\s*(?:&&|;|\n)[\s\\]*\Z")
 _MESSAGE: Final = pattern(r"(?:echo|printf)\b.*(?:migrat|database|schema|\bdb\b)", re.IGNORECASE)
 
 
-class Migration(NamedTuple):
+@record
+class Migration:
     """``command`` in ``shell``; ``words`` are what it runs. ``waits`` tells that something waits in front of it."""
 
     shell: Shell

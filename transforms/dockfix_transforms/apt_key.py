@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import posixpath
 import re
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from dockfix.build.lineage import lineage
-from dockfix.records import replace
+from dockfix.records import record, replace
 from dockfix.syntax.edit import Edit
 from dockfix.syntax.patterns import pattern
 from dockfix.transform import Fix, Phase, Safety, Skip, transform
@@ -31,7 +31,8 @@ _NEW_ENOUGH: Final = pattern(
 _VERSIONS: Final = {"debian": 9.0, "ubuntu": 18.0, "python": 3.06, "node": 10.0}
 
 
-class _Key(NamedTuple):
+@record
+class _Key:
     """``fetch`` writes the key to its output, ``add`` reads it; ``file`` is where it belongs."""
 
     fetch: Command

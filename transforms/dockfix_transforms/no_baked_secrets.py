@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from dockfix.build.keyvalue import pairs_of
 from dockfix.build.model import Build
 from dockfix.project.invocations import candidates, invocations
+from dockfix.records import record, replace
 from dockfix.syntax.patterns import pattern
 from dockfix.transform import Fix, Phase, Safety, Skip, transform
 
@@ -26,7 +27,8 @@ _LOCAL: Final = pattern(r"\w+://[^/@\s]*@(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[
 _OF_INSTALLS: Final = ("PIP_", "UV_", "POETRY_", "NPM_", "YARN_", "CONDA_", "BUNDLE_", "TWINE_")
 
 
-class Secret(NamedTuple):
+@record
+class Secret:
     """A variable whose value is written out: the ENVs and ARGs that set it."""
 
     name: str
@@ -111,7 +113,7 @@ def _secrets(build: Build) -> list[Secret]:
             value = pair.raw.strip("\"'") if written is None else written
             if secret_in(pair.name, value) is not None:
                 found[pair.name] = Secret(pair.name, value, ())
-    return [secret._replace(where=tuple(mentioned[name])) for name, secret in found.items()]
+    return [replace(secret, where=tuple(mentioned[name])) for name, secret in found.items()]
 
 
 def _taken_out(build: Build, found: list[Secret]) -> Iterator[Fix | Skip]:
