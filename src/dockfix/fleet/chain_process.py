@@ -101,8 +101,8 @@ def _child(request: dict[str, Any], into: int) -> NoReturn:
     try:
         os.setsid()
         nowhere = os.open(os.devnull, os.O_RDWR)
-        for stream in (0, 1, 2):  # a transform that prints spoils nothing
-            os.dup2(nowhere, stream)
+        for number in (0, 1, 2):  # a transform that prints spoils nothing
+            os.dup2(nowhere, number)
         home = request.pop("home")
         os.environ["HOME"] = os.environ["XDG_CONFIG_HOME"] = home
         os.chdir(home)
