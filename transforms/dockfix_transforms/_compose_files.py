@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import posixpath
 from collections.abc import Iterator, Mapping
-from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from dockfix.build.model import Build
@@ -16,6 +14,7 @@ from dockfix.records import record
 from dockfix.syntax.compose import Value, read_yaml
 from dockfix.syntax.image import parse_image
 from dockfix.syntax.patterns import pattern
+from dockfix_transforms._knowledge import table
 
 if TYPE_CHECKING:
     from dockfix.syntax.edit import Edit
@@ -99,14 +98,6 @@ def overridden(build: Build, file: ComposeFile, name: str, keys: frozenset[str])
     )
 
 
-@cache
-def _table() -> tuple[Mapping[str, Any], ...]:
-    import tomllib
-
-    with open(os.path.join(os.path.dirname(__file__), "knowledge", "services.toml"), "rb") as file:
-        return tuple(tomllib.load(file)["service"])
-
-
 def known_image(service: Mapping[str, Value]) -> Mapping[str, Any] | None:
     """Return what ``knowledge/services.toml`` says of the image that a service runs."""
     name = service.get("image")
@@ -117,7 +108,7 @@ def known_image(service: Mapping[str, Value]) -> Mapping[str, Any] | None:
     if image.registry not in (None, "docker.io", "index.docker.io"):
         repository = f"{image.registry}/{repository}"
     version = _number(image.tag or "", newest=True)
-    for entry in _table():
+    for entry in table("services")["service"]:
         if repository in entry["images"]:
             lowest, below = _number(entry.get("from", "0")), _number(entry.get("below", ""))
             if (lowest or (0, 0)) <= (version or (999, 0)) < (below or (1000, 0)):
