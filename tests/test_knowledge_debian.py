@@ -150,9 +150,11 @@ def test_release_of_a_tag(tag: str, releases: str | None) -> None:
         ("gcc-12", None, ()),
         ("libpq-dev", None, ("libpq5",)),
         ("libpq-dev=15.8-0+deb12u1", "bookworm", ("libpq5",)),
-        ("libssl-dev", "trixie", ("libssl3t64",)),
-        ("libssl-dev", "bookworm trixie", ("libssl3",)),
-        ("libssl-dev", "bullseye bookworm", None),
+        ("libpng-dev", "trixie", ("libpng16-16t64",)),
+        ("libpng-dev", "bookworm trixie", ("libpng16-16",)),
+        ("libtiff-dev", "bullseye bookworm", None),
+        ("libssl-dev", "bookworm trixie", ()),
+        ("zlib1g-dev", None, ()),
         ("libldap2-dev", "bookworm trixie", None),
         ("libldap2-dev", "trixie", ("libldap2",)),
         ("libpcre3-dev", "trixie", None),
@@ -161,6 +163,15 @@ def test_release_of_a_tag(tag: str, releases: str | None) -> None:
 )
 def test_runtime_packages(package: str, release: str | None, expected: tuple[str, ...] | None) -> None:
     assert runtime_packages(package, release) == expected
+
+
+def test_libraries_of_slim_images_are_those_of_headers() -> None:
+    listed = [
+        item
+        for known in DEBIAN["headers"].values()
+        for item in (known.values() if isinstance(known, dict) else [known])
+    ]
+    assert set(DEBIAN["slim_image"]) - {name for names in listed for name in names} <= {"libgdbm6", "libuuid1"}
 
 
 def test_library_names() -> None:

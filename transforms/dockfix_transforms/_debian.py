@@ -72,23 +72,18 @@ def _agreed(names: Mapping[str, Any], release: str | None) -> Any:
 def runtime_packages(package: str, release: str | None) -> tuple[str, ...] | None:
     """Return what the final stage needs instead of *package*, as it stands in an ``apt-get install``.
 
-    *release* is what ``release_of`` gives. Empty for a package that only builds need; ``None`` for one that stays as
-    it is: a run-time package, or one that the table does not know for this release.
+    *release* is what ``release_of`` gives. Empty for a package that only builds need, and for headers of a library that
+    every Python image has; ``None`` for one that stays as it is: a run-time package, or one that the table does not
+    know for this release.
     """
     if build_only(package):
         return ()
     known = _table()["headers"].get(_name(package))
-    if known is None:
-        return None
-    if isinstance(known, list):
-        return tuple(known)
-    agreed = _agreed(known, release)
-    if agreed is not None:
-        return tuple(agreed)
-    values = list(known.values())
-    if len(known) == 3 and all(value == values[0] for value in values):
-        return tuple(values[0])
-    return None
+    if isinstance(known, dict):
+        values = list(known.values())
+        same = len(known) == 3 and all(value == values[0] for value in values)
+        known = values[0] if same else _agreed(known, release)
+    return None if known is None else tuple(name for name in known if not in_slim_image(name))
 
 
 def library(name: str, release: str | None) -> str | None:
