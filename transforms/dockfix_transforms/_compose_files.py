@@ -108,7 +108,8 @@ def known_image(service: Mapping[str, Value]) -> Mapping[str, Any] | None:
     if image.registry not in (None, "docker.io", "index.docker.io"):
         repository = f"{image.registry}/{repository}"
     version = _number(image.tag or "", newest=True)
-    for entry in table("services")["service"]:
+    entries: list[Mapping[str, Any]] = table("services")["service"]
+    for entry in entries:
         if repository in entry["images"]:
             lowest, below = _number(entry.get("from", "0")), _number(entry.get("below", ""))
             if (lowest or (0, 0)) <= (version or (999, 0)) < (below or (1000, 0)):
