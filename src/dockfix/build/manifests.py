@@ -239,7 +239,7 @@ def settings_of(env: Mapping[str, str | None], workdir: str | None, origin: Call
 
 def unlocked(manifests: Iterable[Manifest], context: Context) -> tuple[str, ...]:
     """Return the manifests that pin nothing: no version in the file itself and no lock file beside it."""
-    from dockfix.syntax.requirements import parse_requirements
+    from dockfix.syntax.requirements import as_read, parse_requirements
 
     paths = [manifest.source for manifest in manifests]
     found = []
@@ -249,7 +249,7 @@ def unlocked(manifests: Iterable[Manifest], context: Context) -> tuple[str, ...]
             if not any(posixpath.join(folder, lock) in paths for lock in _LOCKS[name]):
                 found.append(path)
         elif name.endswith((".txt", ".in")):
-            lines = parse_requirements(context.text(path) or "") or ()
+            lines = parse_requirements(as_read(context.text(path) or "")) or ()
             requirements = [line for line in lines if line.kind == "requirement"]
             if requirements and not any(line.pinned for line in requirements):
                 found.append(path)

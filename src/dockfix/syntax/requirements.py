@@ -92,6 +92,13 @@ def parse_requirements(text: str) -> tuple[Line, ...] | None:
     return tuple(lines)
 
 
+def as_read(text: str) -> str:
+    """Return *text* as pip decodes it, by its byte order mark; to read only, since offsets in it are not the file's."""
+    if not text.startswith(("\udcff\udcfe", "\udcfe\udcff")):
+        return text
+    return text.encode("utf-8", "surrogateescape").decode("utf-16", "replace")
+
+
 def add_requirement_edit(text: str, requirement: str) -> Edit:
     """Return the edit that adds *requirement* as a line of its own behind the last line that holds something."""
     newline = "\r\n" if text.count("\r\n") * 2 > text.count("\n") else "\n"
@@ -127,9 +134,9 @@ def reachable_manifests(files_text: Callable[[str], str | None], path: str) -> t
             reasons.append(f"{current} is not among the files")
             continue
         found[current] = None
-        lines = parse_requirements(text)
+        lines = parse_requirements(as_read(text))
         if lines is None:
-            reasons.append(f"{current} is not in UTF-8")
+            reasons.append(f"{current} is no text that pip reads")
             continue
         folder = posixpath.dirname(current)
         for line in lines:
