@@ -235,10 +235,13 @@ def _fix(build: Build, file: ComposeFile, edits: list[Edit], taken: list[Secret]
         for same in values.values()
         if len(same) > 1
     ]
-    if not re.search(
-        r"^/?(?:\*\*/)?\.env\s*$", _text(build, "", ".gitignore") + _text(build, folder, ".gitignore"), re.M
-    ):
-        notes.append("No .gitignore names .env: add it, so that the file stays out of the repository.")
+    ignored = "\n".join(_text(build, place, ".gitignore") for place in ("", folder))
+    if not re.search(rf"^/?(?:\*\*/|{re.escape(folder)}/)?(?:\.env\*?|\*\.env)\s*$", ignored, re.M):
+        there = posixpath.join(folder, ".env") in build.project.files.paths
+        rest = (
+            "and take .env out of the repository if it is in it" if there else "so that it stays out of the repository"
+        )
+        notes.append(f"No .gitignore names .env: add it, {rest}.")
     title = f"take {_listed(names)} out of {file.name}"
     secrets = tuple(dict.fromkeys(secret.value for secret in taken))
     variables = {secret.name: secret.value for secret in taken}
