@@ -201,12 +201,16 @@ class _Reader:
             text = self.build.project.context.text(lock) or ""
             development = bool(self.install.options & {"--dev", "-d"})
             found = (
-                pipfile_lock(text, development) if manager == "pipenv" else toml_lock(text, without_development=skip)
+                pipfile_lock(text, development=development)
+                if manager == "pipenv"
+                else toml_lock(text, without_development=skip)
             )
             if found is None:
                 raise self.obstacle(f"{lock} is not understood")
-            for name, version, files, source in found:
-                yield Distribution(name, version, frozenset(), self.line, files, source)
+            for item in found:
+                if self._applies(item.marker):
+                    none: frozenset[str] = frozenset()
+                    yield Distribution(item.name, item.version, none, self.line, item.files, item.from_source)
             return
         if manager == "pipenv":
             yield from self._pipfile()
