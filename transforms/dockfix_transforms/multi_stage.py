@@ -48,7 +48,7 @@ _STYLES = {
 }
 
 
-@transform(safety=Safety.REVIEW, phase=Phase.STAGES, production=True, options={"style": "venv"})
+@transform(safety=Safety.REVIEW, phase=Phase.STAGES, production=True, options={"style": "venv", "when": "always"})
 def multi_stage(build: Build) -> Iterator[Fix | Skip]:
     """Install the dependencies in a builder stage and ship a final stage without the build tools.
 
@@ -77,6 +77,9 @@ def multi_stage(build: Build) -> Iterator[Fix | Skip]:
     The option ``style`` is ``venv``, ``prefix`` (``pip install --prefix=/install``, copied to ``/usr/local``) or
     ``user`` (``pip install --user`` below ``PYTHONUSERBASE=/opt/python``, which every user can read, not only root).
 
+    With the option ``when = "needed"`` a slim base on which nothing is there for the build only (no compiler, no
+    header, no poetry) stays one stage: the environment's own pip would make the image some 10 MB larger.
+
     Poetry, pipenv and uv stay in the builder. What they would install into the system's Python goes to ``/opt/venv``;
     an environment that they, or the Dockerfile, make keeps its place (``/app/.venv``). The final stage starts the
     programs themselves: ``poetry run gunicorn ...`` becomes ``gunicorn ...``.
@@ -103,6 +106,9 @@ def multi_stage(build: Build) -> Iterator[Fix | Skip]:
     if style is None:
         yield Skip(f"unknown style {build.options['style']!r}: it is one of {', '.join(_STYLES)}")
         return
+    if build.options.get("when", "always") not in ("always", "needed"):
+        yield Skip(f"unknown value {build.options['when']!r} of the option when: it is always or needed")
+        return
     try:
         yield _fix(build, stage, installs, style)
     except Obstacle as obstacle:
@@ -121,6 +127,9 @@ def _fix(build: Build, stage: Stage, installs: list[Step], style: _Style) -> Fix
         if not environment.own:
             check_services(build, plan.target)
     moved = [step for step in stage.steps if (role := roles.get(step.line)) and role.builder and not role.final]
+    lean = _lean(stage, roles, moved)
+    if lean and build.options.get("when") == "needed":
+        raise Obstacle("the base is slim and nothing is there that only the build needs", stage.steps[0].line)
     lines = {step.line for step in moved}
     runners = without_runners(build, stage, [step for step in stage.steps if step.line not in lines])
     first = stage.steps[0].instruction
@@ -153,11 +162,21 @@ def _fix(build: Build, stage: Stage, installs: list[Step], style: _Style) -> Fix
         "install the dependencies in a builder stage and copy them to the final one",
         {build.path: tuple(sorted(edits))},
         first.line,
-        notes=tuple(_notes(packages, roles, runners)),
+        notes=tuple(_notes(packages, roles, runners, lean and style.create is not None and not environment.own)),
     )
 
 
-def _notes(packages: list[str], roles: Mapping[int, Role], runners: list[Edit]) -> Iterator[str]:
+def _lean(stage: Stage, roles: Mapping[int, Role], moved: Iterable[Step]) -> bool:
+    """Whether nothing is left behind in the builder but pip's own work: a slim base, no build tools, no manager."""
+    tag = (stage.image.tag if stage.image else None) or ""
+    if not {"slim", "alpine"} & set(tag.split("-")) or any(role.edits or role.runtime for role in roles.values()):
+        return False
+    return all(install.manager == "pip" and not _tool(step, install) for step in moved for install in step.installs)
+
+
+def _notes(packages: list[str], roles: Mapping[int, Role], runners: list[Edit], lean: bool) -> Iterator[str]:
+    if lean:
+        yield "nothing here is for the build only: the environment's own pip makes the image some 10 MB larger"
     if packages or any(role.edits for role in roles.values()):
         yield "the final stage installs the run-time libraries only: the builder has compilers and headers"
     if runners:
