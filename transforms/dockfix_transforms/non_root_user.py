@@ -11,6 +11,7 @@ from dockfix.build.model import Build, Stage, Step
 from dockfix.records import record
 from dockfix.syntax.edit import Edit, insert
 from dockfix.syntax.patterns import pattern
+from dockfix.syntax.shell import Command
 from dockfix.transform import Fix, Phase, Safety, Skip, transform
 from dockfix_transforms._obstacle import Obstacle
 from dockfix_transforms._root_needs import (
@@ -33,6 +34,7 @@ _MANIFEST: Final = pattern(
     r"(?:.*/)?(?:[\w.-]*require[\w.-]*\.(?:txt|in)|req\.txt|constraints[\w.-]*\.txt|pyproject\.toml|setup\.(?:py|cfg)|"
     r"Pipfile(?:\.lock)?|poetry\.lock\*?|uv\.lock|pdm\.lock|package(?:-lock|\*)?\.json)\Z"
 )
+_HARMLESS: Final = frozenset({"pip", "pip3", "chmod", "apt-get", "apk", "rm", "echo", "uv", "set"})
 _USERADD: Final = frozenset({"useradd", "adduser"})
 
 
@@ -179,11 +181,14 @@ def _write(build: Build, chain: list[Stage], user: _User, workdir: str, owned: l
             else f"groupadd --gid {_ID} {_NAME} && useradd --uid {_ID} --gid {_NAME} --create-home {_NAME}"
         )
     absent = owned[1:] if anchor is None or anchor.workdir == workdir else owned
+    edits: list[Edit] = []
+    run = "run " if lower else "RUN "
+    if recursive and user.step is None and first_copy is not None:  # a layer that no change of the source builds anew
+        edits.append(insert(block_start(dockerfile, first_copy.instruction), f"{run}{commands.pop()}{newline}"))
     if absent:
         commands.append("mkdir -p " + " ".join(absent))
     commands.append(f"chown {'-R ' if recursive else ''}{owner} " + " ".join(owned))
-    text = ("run " if lower else "RUN ") + " && ".join(commands) + newline
-    edits: list[Edit] = []
+    text = run + " && ".join(commands) + newline
     place = _user_anchor(final)
     # By number, so that Kubernetes can see that it is not root (runAsNonRoot); /etc/passwd gives it its name and home.
     user_line = f"{'user' if lower else 'USER'} {_ID if user.step is None else user.name}{newline}"
@@ -239,6 +244,16 @@ def _copies(stage: Stage, workdir: str) -> tuple[Step | None, list[Step]]:
     return first, found
 
 
+def _leaves_nothing_to_write(command: Command) -> bool:
+    """Whether what a command leaves in the working directory is only read by the program later, if it leaves any."""
+    if command.name in _HARMLESS:
+        return True
+    words = [word for word in command.argv if word is not None]
+    return bool(re.match(r"(?:\S*/)?(?:python[\d.]*|django-admin|flask)\Z", words[0] if words else "")) and any(
+        one in words for one in ("collectstatic", "compilemessages", "compileall", "compilejsi18n", "compress")
+    )
+
+
 def _recursive(chain: list[Stage], first: Step | None, workdir: str) -> bool:
     """Return whether files in the working directory would stay root's without ``chown -R``."""
     if any(
@@ -260,7 +275,7 @@ def _recursive(chain: list[Stage], first: Step | None, workdir: str) -> bool:
             if step.workdir != workdir and workdir not in step.instruction.value:
                 continue
             return True
-        harmless = all(name in ("pip", "pip3", "chmod", "apt-get", "apk", "rm", "echo", "uv", "set") for name in names)
+        harmless = step.script is not None and all(map(_leaves_nothing_to_write, step.script.commands))
         editable = any(install.editable or install.local for install in step.installs)
         if not harmless or editable:
             return True
