@@ -73,10 +73,29 @@ class Settings:
         for statements, trial, name in self._blocks():
             for statement in statements:
                 for setting, value in _settings(statement):
-                    if not trial:
-                        yield from self._secret(setting, value, statement, name)
+                    for item in self._secret(setting, value, statement, name) if not trial else ():
+                        if isinstance(item, Literal) and name in self._chosen():
+                            reason = f"{setting} stays: {name} is one of several configurations, which all need it then"
+                            yield Left(item.line, reason)
+                        else:
+                            yield item
                 if isinstance(statement, ast.If | ast.Try | ast.With | ast.For | ast.While) and not trial:
                     yield from self._conditional(statement)
+
+    def _chosen(self) -> frozenset[str]:
+        """Return the classes of which the program chooses one: they have a base in common, which is here as well.
+
+        All of them are run when the module is imported, also where another one is chosen.
+        """
+        classes = [node for node in self.tree.body if isinstance(node, ast.ClassDef)]
+        names = {node.name for node in classes}
+        bases = [base.id for node in classes for base in node.bases if isinstance(base, ast.Name)]
+        shared = {base for base in bases if base in names and bases.count(base) > 1}
+        return frozenset(
+            node.name
+            for node in classes
+            if node.name not in shared and any(isinstance(base, ast.Name) and base.id in shared for base in node.bases)
+        )
 
     def _blocks(self) -> Iterator[tuple[list[ast.stmt], bool, str]]:
         """Yield the statements of the module, its classes and functions, each with whether they are for trials."""
