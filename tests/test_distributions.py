@@ -103,6 +103,7 @@ def test_version_control_keeps_no_password() -> None:
             {"pyproject_toml": "[project]\n", "poetry_lock": "not TOML"},
             "poetry.lock is not understood",
         ),
+        ("poetry install", {"pyproject_toml": "[tool.poetry]\ndependencies = 3\n"}, "its manifest is not understood"),
         ("conda install flask", {}, "what conda installs"),
     ],
 )

@@ -56,7 +56,10 @@ def distributions(
     stage built, which are not counted again. Raises ``Obstacle``.
     """
     reader = _Reader(build, step, install, python, prebuilt)
-    found = list(reader.read())
+    try:
+        found = list(reader.read())
+    except (AttributeError, TypeError):  # values of another kind than the manifest's format has
+        raise reader.obstacle("its manifest is not understood") from None
     for item in list(found):
         for extra in item.extras:
             key = f"{item.name}[{normalised(extra)}]"
