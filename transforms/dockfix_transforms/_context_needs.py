@@ -11,7 +11,7 @@ from typing import Final
 from dockfix.build.model import Build
 from dockfix.project.disk import is_dockerfile_name
 from dockfix.records import record
-from dockfix.syntax.dockerignore import PatternError, compile_pattern
+from dockfix.syntax.dockerignore import Expression, PatternError, compile_pattern
 from dockfix.syntax.patterns import pattern
 
 TEMPLATES: Final = (".env.example", ".env.sample", ".env.template", ".env.dist")
@@ -108,7 +108,7 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def named_by(needs: Needs, build: Build, expression: re.Pattern[str]) -> tuple[list[str], str | None]:
+def named_by(needs: Needs, build: Build, expression: Expression) -> tuple[list[str], str | None]:
     """Return the named paths inside a folder that *expression* hides, and where something hidden itself is named."""
     exceptions: list[str] = []
     context = build.project.context

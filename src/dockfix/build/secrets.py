@@ -92,13 +92,19 @@ _TOKENS: Final = pattern(
     r"|A[KS]IA[A-Z0-9]{16}|xox[abprs]-[\w-]{10,}|AIza[\w-]{30,}|SG\.[\w-]{16,}\.[\w-]{16,}|npm_[A-Za-z0-9]{30,}"
     r"|eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*|hf_[A-Za-z0-9]{30,}|sk-(?:proj|ant|live)?-?[A-Za-z0-9][\w-]{24,}))"
 )
+_STARTS: Final = (
+    *("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "sk_live_", "rk_live_", "AKIA", "ASIA", "xox"),
+    *("AIza", "SG.", "npm_", "eyJ", "hf_", "sk-"),
+)
 _KEY_BLOCK: Final = pattern(
     r"-----BEGIN[A-Z ]* PRIVATE KEY-----(?P<value>.{1,20000}?)-----END[A-Z ]* PRIVATE KEY-----",
     16,  # re.DOTALL
 )
-_MAY_HOLD: Final = pattern(
-    r"secret|pass|pwd|token|key|credential|://|AKIA|ASIA|gh[pousr]_|xox|glpat|AIza|eyJ|hf_|npm_|sk-|SG\.|sk_live", 2
+_HINTS: Final = (
+    *("secret", "pass", "pwd", "token", "key", "credential", "://", "akia", "asia", "ghp_", "gho_", "ghu_", "ghs_"),
+    *("ghr_", "xox", "glpat", "aiza", "eyj", "hf_", "npm_", "sk-", "sg.", "k_live_", "github_pat_"),
 )
+"""In lower case: no text without one of them holds a secret. Most have none, and need no regular expression."""
 
 
 @lru_cache(maxsize=1024)
@@ -160,10 +166,15 @@ def secret_spans(text: str, *, code: bool = False) -> list[tuple[int, int]]:
 
     With *code* (Python and the like) only what stands in quotes counts as the value of a name: the rest computes it.
     """
-    if not _MAY_HOLD.search(text):
+    lower = text.lower()
+    if not any(hint in lower for hint in _HINTS):
         return []
     spans: set[tuple[int, int]] = set()
-    for expression in (_ASSIGNMENT, _DEFAULT) if code else (_ASSIGNMENT, _DEFAULT, _WHOLE_LINE):
+    named = [_ASSIGNMENT] if ":" in text or "=" in text else []
+    named += [_DEFAULT] if "," in text else []
+    if not code and (":" in text or "env" in lower):
+        named.append(_WHOLE_LINE)
+    for expression in named:
         found = expression.finditer(text) if expression is _WHOLE_LINE else _searched(expression, text)
         for match in found:
             name = match["env"] or match["key"] if expression is _WHOLE_LINE else match["name"].rpartition(".")[2]
@@ -180,7 +191,11 @@ def secret_spans(text: str, *, code: bool = False) -> list[tuple[int, int]]:
                 continue  # ${NAME:?}: compose asks for it
             if "://" not in value and value.strip() and secret_in(name, value) == value.strip():
                 spans.add((start, end))
-    for expression in (_URLS, _PARAMETERS, _TOKENS, _KEY_BLOCK):
+    shaped = [_URLS] if "://" in text else []
+    shaped += [_PARAMETERS] if "pass" in lower or "pwd" in lower else []
+    shaped += [_TOKENS] if any(start in text for start in _STARTS) else []
+    shaped += [_KEY_BLOCK] if "-----BEGIN" in text else []
+    for expression in shaped:
         for match in expression.finditer(text):
             if expression in (_TOKENS, _KEY_BLOCK) or not is_placeholder(match["value"]):
                 spans.add(match.span("value"))

@@ -174,6 +174,10 @@ def git_ignored(root: str | os.PathLike[str], paths: Iterable[str]) -> set[str]:
 
 def is_dockerfile_name(name: str) -> bool:
     """Return whether a file of this name is taken for a Dockerfile."""
+    if name == "Dockerfile":
+        return True
+    if "ockerfile" not in name and "ontainerfile" not in name:
+        return False
     return _DOCKERFILE.match(name) is not None and _NO_DOCKERFILE.search(name) is None
 
 

@@ -53,7 +53,9 @@ def crosscheck(dockerfile: Dockerfile) -> str | None:
 
 def _applies(dockerfile: Dockerfile) -> bool:
     text = dockerfile.text
-    if text.startswith("\ufeff") or dockerfile.escape != "\\" or _MISREAD.search(text) or _ODD_SPACE.search(text):
+    if text.startswith("\ufeff") or dockerfile.escape != "\\" or ("\\" in text and _MISREAD.search(text)):
+        return False
+    if not (text.isascii() and text.replace("\n", "").replace("\t", "").isprintable()) and _ODD_SPACE.search(text):
         return False
     try:
         text.encode()

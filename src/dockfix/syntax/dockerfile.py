@@ -258,7 +258,7 @@ class _Parser:
             raw = self.text[start:end]
             stripped = raw.strip(_BLANK)
             if not directives_done:
-                match = _DIRECTIVE.match(raw)
+                match = _DIRECTIVE.match(raw) if stripped.startswith("#") else None
                 name = match.group(1).lower() if match else ""
                 if match and name in _DIRECTIVES:
                     if name in self.directives:

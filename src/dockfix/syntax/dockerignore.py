@@ -8,7 +8,7 @@ from __future__ import annotations
 import posixpath
 import re
 from functools import cached_property, lru_cache
-from typing import Final
+from typing import Final, Protocol
 
 from dockfix.records import record
 from dockfix.syntax.patterns import pattern
@@ -16,6 +16,14 @@ from dockfix.syntax.patterns import pattern
 _SPECIAL: Final = pattern(r"[*?\[\]\\]")
 _TOKEN: Final = pattern(r"\*\*+/?|\*|\?|\[\^?(?:\\.|[^\\\]])+\]|\\.|.", re.DOTALL)
 _BOM: Final = "\ufeff"
+
+
+class Expression(Protocol):
+    """What a pattern matches."""
+
+    def match(self, string: str, /) -> object:
+        """Return a true value for a path that matches, as a regular expression does."""
+        ...
 
 
 class PatternError(ValueError):
@@ -36,7 +44,7 @@ class Line:
     negated: bool
 
     @cached_property
-    def expression(self) -> re.Pattern[str] | None:
+    def expression(self) -> Expression | None:
         """What the pattern matches, the content of a matching folder included; None where it is malformed."""
         if self.pattern is None:
             return None
@@ -123,13 +131,16 @@ def _pattern(line: str) -> tuple[str | None, bool]:
 
 
 @lru_cache(maxsize=1024)
-def compile_pattern(pattern: str) -> re.Pattern[str]:
+def compile_pattern(pattern: str) -> Expression:
     """Compile a cleaned pattern; it matches a path that the pattern matches and everything below.
 
     Raises ``PatternError`` for a pattern that Docker refuses.
     """
     if not pattern:
         raise PatternError("! without a pattern")
+    name = pattern.removeprefix("**/")
+    if name and not _SPECIAL.search(name):
+        return _Plain(name, anywhere=name != pattern)
     rest = pattern[2:]
     if pattern.startswith("**") and not rest.startswith("/") and not _SPECIAL.search(rest):
         body = ".*" + re.escape(rest)  # moby compares the end of the path here
@@ -139,6 +150,18 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
         return re.compile(f"(?:{body})(?:/.*)?\\Z", re.DOTALL)
     except re.error as error:
         raise PatternError(f"malformed pattern {pattern}") from error
+
+
+class _Plain:
+    """A name or path without special characters, for which no regular expression has to be compiled."""
+
+    def __init__(self, name: str, *, anywhere: bool) -> None:
+        self._name = f"/{name}/"
+        self._anywhere = anywhere
+
+    def match(self, string: str, /) -> bool:
+        path = f"/{string}/"
+        return self._name in path if self._anywhere else path.startswith(self._name)
 
 
 def _translate(pattern: str) -> list[str]:

@@ -51,7 +51,7 @@ def parse_image(text: str) -> ImageReference | None:
         registry, repository = None, head
     elif not _REGISTRY.match(registry):
         return None
-    if not _PATH.match(repository):
+    if not (repository.isalnum() and repository.isascii() and repository.islower()) and not _PATH.match(repository):
         return None
     if registry in (None, "docker.io", "index.docker.io") and repository.startswith("library/"):
         repository = repository[len("library/") :]
