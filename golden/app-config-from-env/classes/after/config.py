@@ -9,7 +9,7 @@ class Config(object):
 
 class ProductionConfig(Config):
     DEBUG = False
-    SQLALCHEMY_DATABASE_URI = os.environ["SQLALCHEMY_DATABASE_URI"]
+    SQLALCHEMY_DATABASE_URI = "mysql://shop:t0psecret@db/shop"
 
 
 class DevelopmentConfig(Config):
