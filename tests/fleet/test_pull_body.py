@@ -19,7 +19,12 @@ def fix(**other: object) -> dict[str, Any]:
 
 
 def body(**result: object) -> str:
-    about = {"non-root-user": {"summary": "Run as a user.", "why": "Root in the container is root."}}
+    about = {
+        "non-root-user": {
+            "summary": "Run as a user.",
+            "why": "``root`` in the container is, to ``docker run -v``, root.",
+        }
+    }
     return body_of(CAMPAIGN, {"result": result, "about": about}, MARKER)
 
 
@@ -30,7 +35,7 @@ def test_it_tells_what_and_why_and_what_was_refused_and_how_to_refuse() -> None:
     wanted = [
         "Ask #platform.",
         "### non-root-user",
-        "Run as a user. Root in the container is root.",
+        "Run as a user. `root` in the container is, to `docker run -v`, root.",
         "- `Dockerfile:7`: run as app — **please review**: the container runs differently on purpose",
         "  - files belong to app now",
         "## Not applied, for you to decide",

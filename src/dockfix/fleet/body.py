@@ -71,7 +71,7 @@ def _changes(fixes: Iterable[Mapping[str, Any]], about: Mapping[str, Mapping[str
     for name, group in groups.items():
         told = about.get(name, {})
         yield f"### {escaped(name)}\n"
-        yield f"{escaped(told.get('summary', ''))} {escaped(told.get('why', ''))}".strip() + "\n"
+        yield f"{_prose(told.get('summary', ''))} {_prose(told.get('why', ''))}".strip() + "\n"
         for fix in group[:_LINES]:
             mark = (
                 " — **please review**: the container runs differently on purpose" if fix["safety"] == "review" else ""
@@ -82,6 +82,15 @@ def _changes(fixes: Iterable[Mapping[str, Any]], about: Mapping[str, Mapping[str
         if len(group) > _LINES:
             yield f"- and {len(group) - _LINES} more"
         yield ""
+
+
+def _prose(text: str) -> str:
+    """Return sentences of a transform's documentation, with the code in them as code."""
+    words, *rest = re.split(r"``(.+?)``", " ".join(text.split()))
+    prose = _words(words) + "".join(
+        f"`{code}`{_words(words)}" for code, words in zip(rest[::2], rest[1::2], strict=True)
+    )
+    return prose[:1].upper() + prose[1:]
 
 
 def _list(heading: str, items: Iterable[Mapping[str, Any]], key: str) -> Iterator[str]:
@@ -131,7 +140,10 @@ def _place(item: Mapping[str, Any]) -> str:
 
 def escaped(text: str) -> str:
     """Return *text* on one line, with what Markdown, HTML, mentions and references are made of taken out of use."""
-    text = " ".join(text.split())[:600]
+    return _words(" ".join(text.split())[:600])
+
+
+def _words(text: str) -> str:
     text = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
     text = re.sub(r"([\\`*_\[\]|~])", r"\\\1", text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"))
     text = re.sub(r"(?i)(https?|ftp|www)(?=[:.])", "\\1\N{ZERO WIDTH SPACE}", text)
