@@ -14,6 +14,7 @@ from dockfix.project.context import Context
 from dockfix.records import record
 from dockfix.syntax.edit import Edit, insert
 from dockfix.syntax.patterns import pattern
+from dockfix_transforms._tools import old_poetry
 
 _FLAGS: Final = {"poetry": "--no-root", "uv-sync": "--no-install-project", "pdm": "--no-self"}
 PROJECTS: Final = frozenset(_FLAGS)
@@ -25,7 +26,6 @@ _KEPT: Final = frozenset(
 _KEPT_VALUES: Final = frozenset({"-C", "--directory", "-P", "--project"})
 # `--only-root` came with Poetry 1.2, `--no-install-project` with uv 0.4.
 _TOO_OLD: Final = {
-    "poetry": pattern(r"get-poetry\.py|\bpoetry\W{1,4}(?:0|1\.[01])(?:\.\d|[^\d.]|\Z)"),
     "uv-sync": pattern(r"\buv\W{1,4}0\.[0-3]\."),
     "pdm": pattern(r"\bpdm\W{1,4}[01]\."),
 }
@@ -98,10 +98,10 @@ def _check(install: Install, step: Step, earlier: Sequence[Step], table: dict[st
     if any(flag.name == "mount" and "type=bind" in (flag.value or "") for flag in step.instruction.flags):
         raise Unknown("it installs the project itself, and a mount brings its manifest")
     manager = install.manager
-    if any(_TOO_OLD[manager].search(other.instruction.value) for other in (*earlier, step)):
+    known = (*earlier, step)
+    old = _TOO_OLD.get(manager)
+    if old_poetry(known) if old is None else any(old.search(other.instruction.value) for other in known):
         raise Unknown(f"it installs the project itself, and this {manager.split('-')[0]} cannot install it alone")
-    if manager == "poetry" and re.match(r"(?:0|1\.[01])(?:\.|\Z)", step.env.get("POETRY_VERSION") or ""):
-        raise Unknown("it installs the project itself, and this poetry cannot install it alone")
     dynamic = (table.get("project") or {}).get("dynamic")
     frozen = install.options & {"--frozen", "--frozen-lockfile", "--no-lock"} or step.env.get("UV_FROZEN")
     if manager != "poetry" and dynamic and not frozen:

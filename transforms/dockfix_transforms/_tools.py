@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from posixpath import basename
 from typing import Final
 
 from dockfix.build.copies import Copy
 from dockfix.build.installs import Install
+from dockfix.build.model import Step
 from dockfix.syntax.patterns import pattern
 from dockfix.syntax.shell import Command, Script
 
@@ -20,6 +21,11 @@ _SCRIPT: Final = pattern(
 )
 _DOWNLOADS: Final = frozenset({"curl", "wget"})
 _INTERPRETERS: Final = pattern(r"(?:env|sh|bash|dash|python[\d.]*)\Z")
+_OLD_POETRY: Final = pattern(
+    r"get-poetry\.py|\bpoetry\W{1,4}(?:0|1\.[01])(?:\.\d|[^\d.]|\Z)|POETRY_VERSION=[\"']?(?:0|1\.[01])(?:\.|[^\d.]|\Z)"
+    r"|python-poetry\.org.*--version[= ]+(?:0|1\.[01])(?:\.|[^\d.]|\Z)"
+)
+_OLD_VERSION: Final = pattern(r"(?:0|1\.[01])(?:\.|\Z)")
 _UV_IMAGE: Final = pattern(r"(?:ghcr\.io/)?(?:astral-sh|astral)/uv(?::[^/]*)?(?:@.*)?\Z")
 
 
@@ -40,6 +46,15 @@ def brings_tools(script: Script, command: Command, install: Install | None) -> b
     if name in _DOWNLOADS:
         return any(_SCRIPT.search(word.raw) for word in command.words)
     return command.before == "|" and _INTERPRETERS.match(name) is not None and _piped_from_tool(script, command)
+
+
+def old_poetry(steps: Iterable[Step]) -> bool:
+    """Whether *steps* may bring a Poetry in front of 1.2, which has neither ``--only-root`` nor ``--no-cache``."""
+    return any(
+        _OLD_POETRY.search(step.instruction.value) or _OLD_VERSION.match(step.env.get("POETRY_VERSION") or "")
+        for step in steps
+        if step.keyword == "RUN"
+    )
 
 
 def only_installers(install: Install) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from itertools import pairwise
 from posixpath import basename, normpath
 from typing import Any, Final
@@ -14,6 +14,7 @@ from dockfix.syntax.edit import Edit, delete, insert
 from dockfix.syntax.patterns import pattern
 from dockfix.transform import Fix, Phase, Safety, Skip, transform
 from dockfix_transforms._knowledge import table
+from dockfix_transforms._tools import old_poetry
 
 _OFF: Final = frozenset({"", "0", "false", "no", "off", "f", "n"})
 _REMOVES: Final = pattern(
@@ -51,16 +52,19 @@ def pip_no_cache_dir(build: Build) -> Iterator[Fix | Skip]:
 
     When it holds back: the cache is switched off by a variable or removed in the same RUN; a cache mount on it (a
     ``--no-cache-dir`` makes the mount useless, and goes); ``pip download``, ``pip wheel``, ``pip config``; ``apk``
-    ``update`` in the same RUN, which fills what ``--no-cache`` would not read; shell that is not plain.
+    ``update`` in the same RUN, which fills what ``--no-cache`` would not read; Poetry before 1.2; shell that is
+    not plain.
 
     Source: pip's documentation, "Caching" (https://pip.pypa.io/en/stable/topics/caching/); each manager's in the table
     ``knowledge/package_managers.toml``.
     """
     mount = build.options.get("style") == "cache-mount"
     shipped = _shipped(build)
-    for step in build.steps:
-        if step.keyword == "RUN" and step.installs:
-            yield from _step(build, step, mount, step.stage in shipped)
+    found = [step for step in build.steps if step.keyword == "RUN" and step.installs]
+    poetry = any(install.manager == "poetry" for step in found for install in step.installs)
+    old = frozenset({"poetry"}) if poetry and old_poetry(build.steps) else frozenset()
+    for step in found:
+        yield from _step(build, step, mount, step.stage in shipped, old)
 
 
 def _caches(step: Step, install: Install, rule: Mapping[str, Any]) -> tuple[str, ...]:
@@ -89,7 +93,8 @@ def _shipped(build: Build) -> frozenset[int]:
     return frozenset(found)
 
 
-def _step(build: Build, step: Step, mount: bool, shipped: bool) -> Iterator[Fix | Skip]:
+def _step(build: Build, step: Step, mount: bool, shipped: bool, old: Set[str]) -> Iterator[Fix | Skip]:
+    """Yield what is done to the installs of a RUN; *old* are managers that do not know the option yet."""
     edits: list[Edit] = []
     names: list[str] = []
     mounts: dict[str, None] = {}
@@ -108,6 +113,9 @@ def _step(build: Build, step: Step, mount: bool, shipped: bool) -> Iterator[Fix 
             continue
         if mount and (folders := _caches(step, install, rule)):
             mounts.update(dict.fromkeys(folders))
+            continue
+        if install.manager in old:
+            yield Skip(f"this {install.manager} does not know {rule['option']}", step.line)
             continue
         if "clean" in rule and not shipped:  # a command of its own, for a layer that nobody gets
             continue
