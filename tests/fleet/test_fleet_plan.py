@@ -16,6 +16,7 @@ from campaigns import DOCKERFILE, Fleet
 from forge_server import commit, git
 from killing import start
 
+from dockfix.fleet import processes
 from dockfix.fleet.campaign import CampaignError, load_campaign
 from dockfix.fleet.journal import Journal
 from dockfix.fleet.plan import plan
@@ -117,19 +118,23 @@ def test_a_repository_that_was_gone_is_tried_again(fleet: Fleet) -> None:
     [
         ("while True: pass", "took longer than limits.seconds"),
         ("x = bytearray(4 * 10**9)", "MemoryError"),
+        ("import signal, time; signal.signal(14, signal.SIG_IGN); time.sleep(900)", "took longer than limits.seconds"),
         ("import os; os._exit(3)", "the chain stopped: exit status 3"),
         ("import os; os.kill(os.getpid(), 11)", "the chain was stopped by SIGSEGV"),
         ("open('written', 'w').write('x' * 10**6)", "File too large"),
         ("raise ValueError('broken')", "broken"),
     ],
-    ids=["endless", "memory", "exit", "crash", "writes", "raises"],
+    ids=["endless", "memory", "deaf", "exit", "crash", "writes", "raises"],
 )
-def test_what_goes_wrong_in_the_chain_is_that_repositorys_result(fleet: Fleet, body: str, reason: str) -> None:
+def test_what_goes_wrong_in_the_chain_is_that_repositorys_result(
+    fleet: Fleet, body: str, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "_GRACE", 8.0)
     own = fleet.root / "bad.py"
     own.write_text(BASE.replace("{body}", body))
     fleet.chain = 'transforms = ["bad.py"]\nselect = ["bad"]'
     fleet.add("acme/one")
-    fleet.limits = replace(fleet.limits, seconds=3 if "while" in body else 60)
+    fleet.limits = replace(fleet.limits, seconds=3 if "while" in body or "sleep" in body else 60)
     assert fleet.plan() == 1
     state, why = states(fleet)["acme/one"]
     assert state == "failed"

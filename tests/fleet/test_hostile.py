@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import time
 import zlib
@@ -11,11 +12,14 @@ from pathlib import Path
 
 import pytest
 from campaigns import DOCKERFILE, FILES, Fleet
-from forge_server import Repo, commit, git, serving
+from forge_server import TOKEN, Repo, commit, git, serving
 
+from dockfix.fleet.campaign import load_campaign
 from dockfix.fleet.clone import clone, head_of
 from dockfix.fleet.git import Git, GitError, TooLarge
 from dockfix.fleet.journal import Journal
+from dockfix.fleet.plan import plan
+from dockfix.fleet.progress import Progress
 from dockfix.fleet.push import Branch
 from dockfix.fleet.secret import Secret
 
@@ -298,6 +302,15 @@ def test_a_bare_repository_is_not_entered_by_chance(own_git: Git, tmp_path: Path
     git("init", "--quiet", "--bare", tmp_path / "bare")
     with pytest.raises(GitError, match="bare repository"):
         own_git.run("-C", str(tmp_path / "bare"), "rev-parse", "--git-dir")
+
+
+def test_passwords_of_the_user_are_not_used(fleet: Fleet, trap: Path) -> None:
+    home = Path(os.environ["HOME"])
+    (home / ".netrc").write_text(f"machine 127.0.0.1 login x-access-token password {TOKEN}\n")
+    fleet.add("acme/one").private = True
+    path = fleet.path
+    path.write_text(path.read_text().replace("FLEET_TOKEN", "NOT_SET"))
+    assert plan(load_campaign(str(path)), fleet.folder, progress=Progress("plan", 1, io.StringIO())) == 1
 
 
 def test_settings_of_the_user_have_no_say(fleet: Fleet, trap: Path) -> None:

@@ -99,7 +99,6 @@ def _limit(seconds: float) -> None:
 def _child(request: dict[str, Any], into: int) -> NoReturn:
     """Do one repository, write the answer to the pipe *into*, and end."""
     try:
-        os.setsid()
         nowhere = os.open(os.devnull, os.O_RDWR)
         for number in (0, 1, 2):  # a transform that prints spoils nothing
             os.dup2(nowhere, number)
@@ -130,9 +129,6 @@ def _answered(request: dict[str, Any]) -> bytes:
     os.close(into)
     with open(out, "rb") as stream:
         answer = stream.read(_ANSWER)
-    os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
-    with suppress(ProcessLookupError, PermissionError):  # what it may have started
-        os.killpg(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
     code = os.waitstatus_to_exitcode(status)
     return answer if answer and not code else json.dumps({"ended": code}).encode()
