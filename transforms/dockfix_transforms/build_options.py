@@ -13,7 +13,7 @@ from dockfix.transform import Fix, Phase, Safety, transform
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dockfix.build.model import Build, Stage, Step
+    from dockfix.build.model import Build, Step
     from dockfix.syntax.edit import Edit
     from dockfix.syntax.shell import Command
 
@@ -23,6 +23,10 @@ _QUIET: Final = pattern(
 )
 _YES: Final = pattern(r"-[a-zA-Z]*y|--(?:assumeyes|assumeno|no-confirm|non-interactive|downloadonly)\Z|-n\Z|-C\Z")
 _ASKS: Final = frozenset({"install", "localinstall", "groupinstall", "reinstall", "update", "upgrade", "remove", "in"})
+_WGET: Final = "wget"
+"""Stands for the option that depends on whose wget it is."""
+_Wget = tuple[bool, int | None]
+"""Whether a stage has busybox's wget, and the line from which it has GNU's."""
 _FULL: Final = frozenset({"buildpack-deps", "gcc", "golang", "node", "perl", "python", "ruby", "rust"})
 """Images on buildpack-deps: they have wget, but for the variants that their tags name."""
 
@@ -43,15 +47,17 @@ def build_options(build: Build) -> Iterator[Fix]:
         -RUN useradd --uid 1000700000 --gid app app
         +RUN useradd --no-log-init --uid 1000700000 --gid app app
 
-    When it holds back: an option that says so already, or another one; a wget that may be busybox's, which has no such
-    option; an answer by ``yes |``; numbers of five digits.
+    The wget of busybox, which Alpine has, gets ``-q``: it still says what goes wrong.
+
+    When it holds back: an option that says so already, or another one; a wget of which it is not known whether it is
+    GNU's or busybox's; an answer by ``yes |``; numbers of five digits.
 
     Source: hadolint's rules DL3047, DL3030, DL3034, DL3038, DL3046
     (https://github.com/hadolint/hadolint/wiki); wget's manual, "Download Options".
     """
     if not _LOOKS_LIKE.search(build.dockerfile.text):
         return
-    known: list[int | None] = []
+    known: list[_Wget] = []
     for step in build.steps:
         if step.keyword != "RUN" or step.script is None or not _LOOKS_LIKE.search(step.instruction.value):
             continue
@@ -62,10 +68,10 @@ def build_options(build: Build) -> Iterator[Fix]:
             if found is None:
                 continue
             at, option = found
-            if option.startswith("--progress"):
-                first = _wget_from(build, build.stages[step.stage], known)
-                if first is None or step.line < first:
-                    continue
+            if option == _WGET:
+                option = _wget_of(build, step, known) or ""
+            if not option:
+                continue
             edits.append(insert(step.script.span(command.words[at])[1], f" {option}"))
             names[option] = None
         if edits:
@@ -78,7 +84,7 @@ def _option(command: Command) -> tuple[int, str] | None:
     name = posixpath.basename(command.argv[at] or "") if command.words else ""
     rest = [word.raw for word in command.words[at + 1 :]]
     if name == "wget" and rest and not any(_QUIET.match(word) for word in rest):
-        return at, "--progress=dot:giga"
+        return at, _WGET
     if name in ("yum", "dnf", "microdnf", "zypper") and command.before not in ("|", "|&"):
         verb = next((index for index, word in enumerate(rest) if not word.startswith("-")), None)
         plain = (
@@ -93,19 +99,25 @@ def _option(command: Command) -> tuple[int, str] | None:
     return None
 
 
-def _wget_from(build: Build, stage: Stage, known: list[int | None]) -> int | None:
-    """Return the line from which the stage has GNU's wget: of a full image, or installed by apt-get."""
-    for one in build.stages[len(known) : stage.index + 1]:
-        found = None if one.base_stage is None else known[one.base_stage]
+def _wget_of(build: Build, step: Step, known: list[_Wget]) -> str | None:
+    """Return the option with which the wget of the image says little, None where it is not known whose it is."""
+    for one in build.stages[len(known) : step.stage + 1]:
         image = one.image
-        if image is not None and image.official and image.repository in _FULL:
-            found = None if re.search(r"alpine|slim|curl|windows|nanoserver", image.tag or "latest") else 0
-        if found is None:
+        busybox, line = (False, None) if one.base_stage is None else known[one.base_stage]
+        if image is not None and image.official:
+            tag = image.tag or "latest"
+            busybox = image.repository == "alpine" or "alpine" in tag
+            if image.repository in _FULL and not re.search(r"alpine|slim|curl|windows|nanoserver", tag):
+                line = 0
+        if line is None:
             lines = (step.line for step in one.of("RUN") if "wget" in step.instruction.value and _installs_wget(step))
-            found = next(lines, None)
-        known.append(found)
-    return known[stage.index]
+            line = next(lines, None)
+        known.append((busybox, line))
+    busybox, line = known[step.stage]
+    if line is not None and (line < step.line or (line == step.line and not busybox)):
+        return "--progress=dot:giga"
+    return "-q" if busybox and line != step.line else None
 
 
 def _installs_wget(step: Step) -> bool:
-    return any(install.manager == "apt" and "wget" in install.packages for install in step.installs)
+    return any(install.manager in ("apt", "apk") and "wget" in install.packages for install in step.installs)
