@@ -86,7 +86,7 @@ def verify_and_write(folder: Path, *options: str, environment: Mapping[str, str]
     done = verify(folder, "--write", *options, environment=environment)
     assert done.status == 0, done.table
     assert done.one["outcome"] == "holds", done.table
-    assert done.one["left_out"] == [], done.table
+    assert done.one["left_out"] == [], f"{done.one['left_out']}\n{done.table}"
     assert done.one["written"]
     assert [done.row(what)["verdict"] for what in ("builds", "starts", "answers")] == ["same"] * 3, done.table
     check = subprocess.run([sys.executable, "-m", "dockfix", "--check", "."], cwd=folder, check=False)
