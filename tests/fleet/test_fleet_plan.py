@@ -129,12 +129,12 @@ def test_a_repository_that_was_gone_is_tried_again(fleet: Fleet) -> None:
 def test_what_goes_wrong_in_the_chain_is_that_repositorys_result(
     fleet: Fleet, body: str, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(processes, "_GRACE", 8.0)
+    monkeypatch.setattr(processes, "_GRACE", 6.0)
     own = fleet.root / "bad.py"
     own.write_text(BASE.replace("{body}", body))
     fleet.chain = 'transforms = ["bad.py"]\nselect = ["bad"]'
     fleet.add("acme/one")
-    fleet.limits = replace(fleet.limits, seconds=3 if "while" in body or "sleep" in body else 60)
+    fleet.limits = replace(fleet.limits, seconds=2 if "while" in body or "sleep" in body else 60)
     assert fleet.plan() == 1
     state, why = states(fleet)["acme/one"]
     assert state == "failed"

@@ -69,7 +69,7 @@ def test_on_many(fleet: Fleet) -> None:
     fleet.plan()
     assert fleet.publish() == 0
     assert [fleet.standing(name).state for name in fleet.names] == ["open", "open", "unchanged"]
-    assert "the old registry is switched off on the first of May" in fleet.pull("acme/r0").body
+    assert "The old registry is switched off on the first of May" in fleet.pull("acme/r0").body
     shown = git("--git-dir", fleet.forge.repos["acme/r1"].path, "show", "dockfix/tidy:Dockerfile")
     assert shown == "FROM images.acme.example/python:3.11-slim"
 

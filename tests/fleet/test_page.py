@@ -42,8 +42,7 @@ def written(fleet: Fleet) -> Path:
     fleet.names.append("acme/gone")
     fleet.plan()
     with closing(Journal(fleet.folder)) as journal:
-        for number, state in enumerate(("open", "merged")):
-            url = f"https://example.com/{number}"
+        for number, (state, url) in enumerate((("open", "https://example.com/0"), ("merged", "javascript:alert(1)"))):
             journal.set_pull(f"acme/r{number}", Pulled(number + 1, url, state, "", "", True))
         document = json.loads(journal.document("acme/r2"))
         row = {"what": "size", "before": "912 MB", "after": "131 MB", "verdict": "better", "details": []}
