@@ -41,6 +41,7 @@ _VARIABLE: Final = pattern(r"\$\{?(\w+)")
 _APT: Final = frozenset({"apt-get", "apt", "aptitude"})
 _BESIDE_PIP: Final = frozenset({"set", "cd", "echo", "true", "rm", "pip", "pip3", "python", "python3", "export"})
 _BESIDE_APT: Final = frozenset({"set", "rm", "echo", "true"})
+_OF_MANAGERS: Final = ("PIP_", "POETRY_", "PIPENV_", "UV_", "PDM_")
 _IMAGE_STATE: Final = frozenset(
     {
         "addgroup",
@@ -378,9 +379,14 @@ def _check_variables(build: Build, step: Step, environment: Environment) -> None
 
 
 def _serves_installs(build: Build, step: Step) -> bool:
-    """Whether an ENV holds more than what only the running program reads."""
+    """Whether an ENV holds more than what only the running program reads, or an ARG what a package manager reads.
+
+    A RUN sees the ARGs of its stage as variables: pip takes its index from ``ARG PIP_INDEX_URL``.
+    """
     pairs = pairs_of(step.instruction, build.dockerfile.escape)
-    return step.keyword == "ENV" and not all(_RUNTIME_ONLY.match(pair.name) for pair in pairs)
+    if step.keyword == "ARG":
+        return any(pair.name.startswith(_OF_MANAGERS) for pair in pairs)
+    return not all(_RUNTIME_ONLY.match(pair.name) for pair in pairs)
 
 
 def _add_referenced(build: Build, stage: Stage, found: dict[int, Role]) -> None:
