@@ -11,6 +11,7 @@ from dockfix.build.lineage import image_path
 from dockfix.build.model import Build
 from dockfix.build.start import Start
 from dockfix.project.application import Application
+from dockfix.project.compose import Service
 from dockfix.records import record
 from dockfix.syntax.patterns import pattern
 from dockfix_transforms._obstacle import Obstacle
@@ -178,6 +179,7 @@ def _flask(build: Build, start: Start, rest: list[str]) -> Server | None:
     if operands != ["run"]:
         return None
     env = {**_flaskenv(build), **{key: value for key, value in start.step.env.items() if value is not None}}
+    env.update(_given_by_compose(build))
     for text in start.before:
         env.update(re.findall(r"^export\s+(FLASK_\w+)=[\"']?([\w./:()-]+)[\"']?\s*\Z", text))
     spec = options.get("--app") or env.get("FLASK_APP") or ""
@@ -210,8 +212,45 @@ def _fastapi(build: Build, start: Start, rest: list[str]) -> Server:
     return Server(application, module, start.workdir, options.get("--host", "127.0.0.1"), port)
 
 
+def _given_by_compose(build: Build) -> dict[str, str]:
+    """Return the settings of Flask that compose gives to what the image itself starts. Raises ``Obstacle``."""
+    found: list[tuple[Service, dict[str, str]]] = []
+    for service in build.project.services:
+        if service.command or service.entrypoint:
+            continue
+        given: dict[str, str] = {}
+        for name in service.env_files:
+            path = posixpath.normpath(posixpath.join(posixpath.dirname(service.path), name))
+            given.update(_settings_in(build.project.files.text(path) or ""))
+        for key, value in service.environment.items():
+            if key.startswith("FLASK_") and (value is None or "$" in value):
+                raise Obstacle(f"{service.name} gets {key} from elsewhere", service.line, service.path)
+            if key.startswith("FLASK_") and value is not None:
+                given[key] = value
+        if found and given != found[0][1] and service.kind != "laid over":
+            raise Obstacle(f"{service.name} gives Flask other settings than {found[0][0].name}", *_place(service))
+        found.append((service, given))
+    return {key: value for _, given in found for key, value in given.items()}
+
+
+def _place(service: Service) -> tuple[int, str]:
+    return service.line, service.path
+
+
+def check_directories(build: Build) -> None:
+    """Refuse a compose service that starts what the image starts in another directory. Raises ``Obstacle``."""
+    workdir = (build.final.workdir or "/").rstrip("/")
+    for service in build.project.services:
+        elsewhere = service.working_dir is not None and service.working_dir.rstrip("/") != workdir
+        if elsewhere and not service.command and not service.entrypoint:
+            raise Obstacle(f"{service.name} starts in {service.working_dir}", *_place(service))
+
+
 def _flaskenv(build: Build) -> dict[str, str]:
-    text = build.project.context.text(".flaskenv") or ""
+    return _settings_in(build.project.context.text(".flaskenv") or "")
+
+
+def _settings_in(text: str) -> dict[str, str]:
     return dict(re.findall(r"^(?:export\s+)?(FLASK_\w+)\s*=\s*[\"']?([^\"'\s#]+)", text, re.MULTILINE))
 
 

@@ -18,7 +18,7 @@ from dockfix.transform import Fix, Safety, Skip
 from dockfix_transforms._context_needs import TEMPLATES, Code, Needs, commands_of, named_by
 from dockfix_transforms._ignore_lines import added
 
-_NODE_BUILD: Final = compiled(r"\b(?:npm|yarn|pnpm|bun)\b[^\n;&|]*\bbuild\b")
+_NODE_BUILD: Final = compiled(r"\b(?:npm|yarn|pnpm|bun)\b[^\n;&|]*\bbuild\b", words=("npm", "yarn", "bun"))
 
 
 def hide_secrets(build: Build, patterns: list[str], needs: Needs, code: Code, line: int) -> Iterator[Fix | Skip]:
@@ -55,6 +55,9 @@ def hide_secrets(build: Build, patterns: list[str], needs: Needs, code: Code, li
         elif any("/" in path for path in files):
             reason = f"{code.loads_env} loads one that is not at the root of the build context"
         passed = {service.name for service in services if service.env_files or _is_mounted(build, service)}
+        other = next((one for one in services if one.kind == "image" and one.name not in passed), None)
+        if other is not None:
+            reason = reason or f"{other.name} runs the image by its name, and gets no env_file"
         for path in dict.fromkeys(service.path for service in services):
             mine = [one for one in services if one.path == path and one.kind == "built" and one.name not in passed]
             changed = _env_files(build, context, path, mine)

@@ -11,7 +11,7 @@ from dockfix.build.start import Start, Unclear, shell_word, start_of
 from dockfix.syntax.edit import Edit, insert
 from dockfix.syntax.patterns import pattern
 from dockfix.transform import Fix, Phase, Safety, Skip, transform
-from dockfix_transforms._development_server import Server, development_server, without_reload
+from dockfix_transforms._development_server import Server, check_directories, development_server, without_reload
 from dockfix_transforms._obstacle import Obstacle
 from dockfix_transforms._server_install import installation
 
@@ -85,6 +85,7 @@ def _fix(build: Build, start: Start) -> Fix | None:
     server = development_server(build, start, words)
     if server is None:
         return None
+    check_directories(build)
     edits, program, command, notes = _served(build, start, server)
     mine = edits.setdefault(start.path, [])
     if start.replaceable:  # signals reach the server, not the shell in front of it
@@ -100,10 +101,22 @@ def _fix(build: Build, start: Start) -> Fix | None:
         notes.append(f"it was bound to {server.host}, where nothing outside of the container reached it")
     if server.application.framework == "django":
         notes.append("runserver served the static files with DEBUG; this does not: WhiteNoise or a web server does")
-    overriding = [service for service in build.project.services if service.command]
-    notes += [f"{service.path}:{service.line}: the command of {service.name} stays in force" for service in overriding]
+    notes += _about_services(build)
     title = f"run {server.target} with {program} in place of the development server"
     return Fix(title, _sorted(edits), start.step.line, notes=tuple(notes))
+
+
+def _about_services(build: Build) -> list[str]:
+    """Return what to say of the compose services that run the image."""
+    notes: dict[str, str] = {}
+    for service in build.project.services:
+        place = f"{service.path}:{service.line}"
+        if service.command or service.entrypoint:
+            notes.setdefault(service.name, f"{place}: the command of {service.name} stays in force")
+        elif any(mount.bind and mount.target.rstrip("/") == build.final.workdir for mount in service.mounts):
+            text = f"{place}: {service.name} mounts the source, and does not restart any more when a file changes"
+            notes.setdefault(service.name, f"{text}: for development give it a command of its own")
+    return list(notes.values())
 
 
 def _sorted(edits: dict[str, list[Edit]]) -> dict[str, tuple[Edit, ...]]:
