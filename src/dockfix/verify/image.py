@@ -112,8 +112,44 @@ def _packages(engine: Engine, request: RunRequest) -> tuple[str | None, Mapping[
             seen = json.loads(done.stdout.strip().splitlines()[-1])
         except (ValueError, IndexError):
             continue
-        return python, {name: Package(version, tuple(needs)) for name, version, needs in seen["distributions"]}
+        return python, packages_of(seen["distributions"], seen["python"])
     return None, None
+
+
+def packages_of(distributions: Sequence[tuple[str, str, Sequence[str]]], python: str) -> dict[str, Package]:
+    """Return the packages by name; *distributions* are names, versions and requirements as the metadata have them.
+
+    A package requires what its requirements name where their markers hold for the *python* version, those of the extras
+    included that any other one asks for.
+    """
+    from packaging.markers import default_environment
+    from packaging.requirements import InvalidRequirement, Requirement
+    from packaging.utils import canonicalize_name
+
+    linux = {"sys_platform": "linux", "platform_system": "Linux", "os_name": "posix"}
+    here = {name: str(value) for name, value in default_environment().items()}
+    environment = {**here, **linux, "python_version": python, "python_full_version": f"{python}.30"}
+    listed: dict[str, list[Requirement]] = {}
+    for name, _, texts in distributions:
+        for text in texts:
+            try:
+                listed.setdefault(name, []).append(Requirement(text))
+            except InvalidRequirement:
+                continue
+    needs: dict[str, set[str]] = {name: set() for name, _, _ in distributions}
+    pending = [(name, "") for name in needs]
+    done = set(pending)
+    while pending:
+        name, extra = pending.pop()
+        for one in listed.get(name, ()):
+            if one.marker is not None and not one.marker.evaluate({**environment, "extra": extra}):
+                continue
+            other = canonicalize_name(one.name)
+            needs[name].add(other)
+            wanted = {(other, asked) for asked in one.extras if other in needs} - done
+            done |= wanted
+            pending += wanted
+    return {name: Package(version, tuple(sorted(needs[name]))) for name, version, _ in distributions}
 
 
 def _files(engine: Engine, request: RunRequest, folders: Sequence[str], scratch: str) -> Mapping[str, str] | None:

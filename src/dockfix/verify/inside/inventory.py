@@ -1,6 +1,6 @@
 # mypy: ignore-errors
 # Runs inside the image, with whatever Python is there (3.5 or newer): no f-strings, no imports from dockfix. It prints
-# the distributions of every environment that it finds as one line of JSON: [name, version, names that it requires].
+# the distributions of every environment that it finds as one line of JSON: [name, version, requirements].
 import glob
 import json
 import os
@@ -56,8 +56,7 @@ def main():
     paths = [path for number, path in enumerate(paths) if path and path not in paths[:number]]
     seen = []
     for name, version, requires in distributions(paths):
-        needed = [re.split("[^A-Za-z0-9._-]", one.strip())[0] for one in requires if "extra ==" not in one]
-        seen.append([name_of(name), version, [name_of(one) for one in needed]])
+        seen.append([name_of(name), version, requires])
     print("\n" + json.dumps({"python": ".".join(map(str, sys.version_info[:2])), "distributions": seen}))
 
 
