@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 
 _MENTION: Final = pattern(
     r"(?:PASS|PWD|SECRET|TOKEN|KEY|CREDENTIAL|DEBUG)\w*['\"]?\]?\s*[:=]|secret_key\s*=|debug\s*=\s*True"
-    r"|://[^\s/'\"]*:[^\s/'\"]+@|(?:AK|AS)IA[A-Z0-9]{16}|[\"'](?:gh[pousr]_|sk[-_]|xox|AIza|glpat|SG\.)"
+    r"|://[^\s/'\"]*:[^\s/'\"]+@|(?:AK|AS)IA[A-Z0-9]{16}|[\"'](?:gh[pousr]_|sk[-_]|xox|AIza|glpat|SG\.)",
+    words=(
+        *("PASS", "PWD", "SECRET", "TOKEN", "KEY", "CREDENTIAL", "DEBUG", "secret_key", "debug", "://", "AKIA", "ASIA"),
+        *("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "sk-", "sk_", "xox", "AIza", "glpat", "SG."),
+    ),
 )
 _ELSEWHERE: Final = pattern(
     r"(?:^|/)(?:tests?|testing|examples?|samples?|docs?|migrations|alembic|site-packages|node_modules|\.?venv|env|build"

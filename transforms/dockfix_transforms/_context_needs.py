@@ -25,7 +25,8 @@ _BIND: Final = pattern(r"--mount=(\S*type=bind\S*)")
 _SOURCE: Final = pattern(r"(?:^|,)(?:source|src)=([^,\s]+)")
 _TEST: Final = pattern(r"(?:^|/)(?:tests?|docs?|examples?)/|(?:^|/)(?:test_[^/]*|[^/]*_test|conftest)\.py\Z")
 _LITERAL: Final = pattern(
-    r"[\"'](?:[^\"'\n]{0,200}/)?(\.git|\.env[\w.]*|node_modules|htmlcov|Dockerfile[\w.]*|(?:docker-)?compose[\w.-]*\.ya?ml)[\"'/]"
+    r"[\"'](?:[^\"'\n]{0,200}/)?(\.git|\.env[\w.]*|node_modules|htmlcov|Dockerfile[\w.]*|(?:docker-)?compose[\w.-]*\.ya?ml)[\"'/]",
+    words=(".git", ".env", "node_modules", "htmlcov", "Dockerfile", "compose"),
 )
 _LOADER: Final = pattern(
     r"\b(?:load_dotenv|read_env|env_file|find_dotenv|from decouple|import decouple|from environs|import environs)\b"

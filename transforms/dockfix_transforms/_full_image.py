@@ -35,9 +35,13 @@ _FETCHED: Final = pattern(r"install\.python-poetry\.org|astral\.sh/uv|deb\.nodes
 _OTHER_MANAGERS: Final = frozenset({"npm", "yarn", "pnpm", "gem", "go", "composer", "bundle", "conda", "uv-tool"})
 _MAN_PAGES: Final = pattern(r"(?:openjdk-\d+|default)-(?:jdk|jre)")
 _CALLS: Final = pattern(
-    r"\bsubprocess\b|\bPopen\b|os\.(?:system|popen|exec|spawn)|create_subprocess|shutil\.which|pexpect"
+    r"\bsubprocess\b|\bPopen\b|os\.(?:system|popen|exec|spawn)|create_subprocess|shutil\.which|pexpect",
+    words=("subprocess", "Popen", "os.", "shutil.which", "pexpect"),
 )
-_LOADS: Final = pattern(r"\bfind_library\s*\(|\bCDLL\s*\(|\bdlopen\s*\(|cdll\.LoadLibrary\s*\(")
+_LOADS: Final = pattern(
+    r"\bfind_library\s*\(|\bCDLL\s*\(|\bdlopen\s*\(|cdll\.LoadLibrary\s*\(",
+    words=("find_library", "CDLL", "dlopen", "LoadLibrary"),
+)
 _TESTS: Final = pattern(
     r"(?:^|/)(?:tests?|testing|docs?|examples?|node_modules|\.?venv)/|(?:^|/)(?:test_[^/]*|conftest|setup)\.py\Z"
 )

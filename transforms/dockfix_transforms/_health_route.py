@@ -35,10 +35,14 @@ _HARMLESS: Final = pattern(
 )
 _GUARD: Final = pattern(r"(?i)auth|user|token|login|key|permission|verify|admin|role")
 _LIMITS: Final = pattern(
-    r"\bdefault_limits\b|\bSERVER_NAME\b|\bhost_matching\b|\bTrustedHostMiddleware\b|\bapplication_limits\b"
+    r"\bdefault_limits\b|\bSERVER_NAME\b|\bhost_matching\b|\bTrustedHostMiddleware\b|\bapplication_limits\b",
+    words=("default_limits", "SERVER_NAME", "host_matching", "TrustedHostMiddleware", "application_limits"),
 )
-_MIDDLEWARE: Final = pattern(r"(?i)add_middleware\(\s*\w*(?:auth|host|key|token|limit)\w*")
-_HTTPS: Final = pattern(r"\b(?:HTTPSRedirectMiddleware|Talisman|SSLify)\(|add_middleware\(\s*HTTPSRedirectMiddleware")
+_MIDDLEWARE: Final = pattern(r"(?i)add_middleware\(\s*\w*(?:auth|host|key|token|limit)\w*", words=("add_middleware",))
+_HTTPS: Final = pattern(
+    r"\b(?:HTTPSRedirectMiddleware|Talisman|SSLify)\(|add_middleware\(\s*HTTPSRedirectMiddleware",
+    words=("HTTPSRedirectMiddleware", "Talisman", "SSLify"),
+)
 _DEPTH: Final = 4
 
 

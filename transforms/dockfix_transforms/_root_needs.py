@@ -19,15 +19,25 @@ SYSTEM: Final = frozenset({
 _NEEDS_ROOT: Final = pattern(
     r"(?<![\w./-])(?:/\S*/)?(apt|apt-get|apk|service|systemctl|cron|crond|crontab|chown|gosu|su-exec|setpriv|su|sudo|"
     r"supervisord|supervisor|nginx|apache2|apache2ctl|sshd|openssh-server|mount|iptables|useradd|adduser|dockerd|"
-    r"s6-svscan|runit|runsvdir|update-ca-certificates)(?![\w.-])"
+    r"s6-svscan|runit|runsvdir|update-ca-certificates)(?![\w.-])",
+    words=(
+        *("apt", "apk", "service", "systemctl", "cron", "chown", "gosu", "su", "setpriv", "nginx", "apache2", "sshd"),
+        *("openssh", "mount", "iptables", "useradd", "adduser", "dockerd", "s6-svscan", "runit", "runsvdir"),
+        "update-ca",
+    ),
 )
 _DAEMON: Final = pattern(
     r"(?<![\w/.-])(supervisord?|nginx|cron|crond|apache2|sshd|openssh-server|gosu|su-exec|sudo|redis-server|"
     r"postgresql|mysql-server|mariadb-server|s6-overlay|runit)(?![\w.-])"
 )
-_ROOT_HOME: Final = pattern(r"/root(?![\w-])|(?<![\w-])--user(?![\w-])|(?:^|[\s='\":])~/")
+_ROOT_HOME: Final = pattern(
+    r"/root(?![\w-])|(?<![\w-])--user(?![\w-])|(?:^|[\s='\":])~/", words=("/root", "--user", "~/")
+)
 _LOW_PORT: Final = pattern(r"(?:port\W{1,3}|:|-[pb]\W{0,3})0*(\d{1,3}|10[01]\d|102[0-3])(?![\w.:-])", re.IGNORECASE)
-_SECTION: Final = pattern(r"(?:^|[\s='\":/])(/(?:data|db|logs?|uploads?|storage|media|mnt|srv|var)(?:/[\w.-]+)*)")
+_SECTION: Final = pattern(
+    r"(?:^|[\s='\":/])(/(?:data|db|logs?|uploads?|storage|media|mnt|srv|var)(?:/[\w.-]+)*)",
+    words=("/data", "/db", "/log", "/upload", "/storage", "/media", "/mnt", "/srv", "/var"),
+)
 _WRITES: Final = pattern(
     r"sqlite|\.write\(|\.save\(|write_text|write_bytes|makedirs|mkdir\(|FileHandler|to_csv|\bdump\(|"
     r"open\([^)\n]*,\s*(?:mode\s*=\s*)?['\"][rbt]*[wax+]"
@@ -43,7 +53,13 @@ _HOME_DOWNLOAD: Final = pattern(
     r"install-poetry|git\s+config\s+--global|gcloud\s+\w+|aws\s+configure|kubectl\s+config|helm\s+repo|--generate-config|"
     r"(?:curl|wget)\b[^\n|;&]*\|\s*(?:sudo\s+)?(?:\S*/)?(?:ba|da|z)?(?:sh|python[\d.]*)\b"
 )
-_SCRIPT: Final = pattern(r"[\w./-]+\.(?:sh|bash|py)|[\w./-]*(?:entrypoint|start|run|boot)[\w.-]*")
+_PORT_VARIABLE: Final = pattern(r"PORT\W+0*(?:\d{1,3}|10[01]\d|102[0-3])(?!\d)", words=("PORT",))
+_RUNNER: Final = pattern(r"(?<![\w-])(?:poetry|pipenv|uv|pdm|hatch|conda)\s+run", words=("run",))
+_INSTALLS: Final = pattern(r"(?<![\w-])(?:pip3?|npm|poetry|pipenv)\s+install", words=("install",))
+_SCRIPT: Final = pattern(
+    r"[\w./-]+\.(?:sh|bash|py)|[\w./-]*(?:entrypoint|start|run|boot)[\w.-]*",
+    words=(".sh", ".bash", ".py", "entrypoint", "start", "run", "boot"),
+)
 
 
 def check_text(build: Build, chain: list[Stage]) -> None:
@@ -73,7 +89,7 @@ def check_text(build: Build, chain: list[Stage]) -> None:
                     number = word.partition("/")[0].partition("-")[0]
                     if not number.isdecimal() or int(number) < 1024:
                         raise Obstacle(f"the port {word} is below 1024 or not known", step.line)
-            if step.keyword == "ENV" and re.search(r"PORT\W+0*(?:\d{1,3}|10[01]\d|102[0-3])(?!\d)", raw):
+            if step.keyword == "ENV" and _PORT_VARIABLE.search(raw):
                 raise Obstacle("the port is below 1024", step.line)
 
 
@@ -225,9 +241,9 @@ def _check_command(text: str, line: int, path: str | None = None) -> None:
         raise Obstacle("the port is below 1024", line, path)
     if _ROOT_HOME.search(text):
         raise Obstacle("the start command names a path below /root", line, path)
-    if found := re.search(r"(?<![\w-])(?:poetry|pipenv|uv|pdm|hatch|conda)\s+run", text):
+    if found := _RUNNER.search(text):
         raise Obstacle(f"{found[0]} keeps its environment where root's home or the build is", line, path)
-    if re.search(r"(?<![\w-])(?:pip3?|npm|poetry|pipenv)\s+install", text):
+    if _INSTALLS.search(text):
         raise Obstacle("the start command installs packages", line, path)
 
 

@@ -17,11 +17,17 @@ from dockfix_transforms._obstacle import Obstacle
 from dockfix_transforms._project_installs import is_package
 from dockfix_transforms._tools import PROGRAMS
 
-_NAMES: Final = pattern(r"(?<![\w./-])(?:[\w./-]*/)?(?:poetry|pipenv|uvx?|pdm|pipx)(?![\w./-])")
+_NAMES: Final = pattern(
+    r"(?<![\w./-])(?:[\w./-]*/)?(?:poetry|pipenv|uvx?|pdm|pipx)(?![\w./-])",
+    words=("poetry", "pipenv", "uv", "pdm", "pipx"),
+)
 _UV_IGNORED: Final = frozenset(
     {"--no-sync", "--frozen", "--locked", "--no-dev", "-q", "--quiet", "--offline", "--no-cache", "-n", "--"}
 )
-_STARTED: Final = pattern(r"[\w./-]*(?:\.sh|\.bash|\.cfg|\.ini|\.conf|entrypoint[\w-]*|start[\w-]*)(?![\w.])")
+_STARTED: Final = pattern(
+    r"[\w./-]*(?:\.sh|\.bash|\.cfg|\.ini|\.conf|entrypoint[\w-]*|start[\w-]*)(?![\w.])",
+    words=(".sh", ".bash", ".cfg", ".ini", ".conf", "entrypoint", "start"),
+)
 
 
 def without_runners(build: Build, stage: Stage, steps: Iterable[Step]) -> list[Edit]:

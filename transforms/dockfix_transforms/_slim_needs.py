@@ -183,7 +183,8 @@ def _imported(build: Build) -> Iterable[tuple[str, tuple[str, str]]]:
     context = build.project.context
     names = {module: [name for name in found if in_full_image(name)] for module, found in modules().items()}
     names = {module: found for module, found in names.items() if found}
-    expression = re.compile(rf"^[ \t]*(?:import|from)[ \t]+({'|'.join(map(re.escape, names))})\b", re.MULTILINE)
+    modules_of = rf"^[ \t]*(?:import|from)[ \t]+({'|'.join(map(re.escape, names))})\b"
+    expression = pattern(modules_of, re.MULTILINE, words=tuple(names))
     for path in context.paths:
         if path.endswith(".py") and (match := expression.search(context.text(path) or "")):
             for name in names[match[1]]:

@@ -70,8 +70,13 @@ _IMAGE_STATE: Final = frozenset(
 )
 _MANY: Final = 200
 _REMOVABLE: Final = pattern(r"(?:/var/|/tmp/|/root/\.cache|~/\.cache|\$HOME/\.cache|-)|.*\.(?:txt|in|whl)\Z")
-_BELOW_LOCAL: Final = pattern(r"/usr/local/(?:bin/[\w.+-]+|lib/python[\w.]*)|\bsite-packages\b|\bdist-packages\b")
-_LOGIN: Final = pattern(r"\b(?:bash|sh)\s+(?:-\w*l\w*\b|--login)|\bsu\s+-(?:\s|\Z)|\bcrond?\b|\bcrontab\b")
+_BELOW_LOCAL: Final = pattern(
+    r"/usr/local/(?:bin/[\w.+-]+|lib/python[\w.]*)|\bsite-packages\b|\bdist-packages\b",
+    words=("/usr/local/", "-packages"),
+)
+_LOGIN: Final = pattern(
+    r"\b(?:bash|sh)\s+(?:-\w*l\w*\b|--login)|\bsu\s+-(?:\s|\Z)|\bcrond?\b|\bcrontab\b", words=("sh", "su", "cron")
+)
 
 
 @record

@@ -20,9 +20,11 @@ from dockfix_transforms._ignore_lines import added, listed
 _VERSION_FROM_GIT: Final = pattern(
     r"setuptools[-_]scm|versioneer|hatch-vcs|\bpbr\b|dynamic-versioning|dunamai|git-versioning|GitPython|pdm-backend.*scm|git-commit-id|git-properties",
     re.I,
+    words=("scm", "versioneer", "hatch-vcs", "pbr", "dynamic-versioning", "dunamai", "git"),
 )
 _GIT_COMMAND: Final = pattern(
-    r"\bgit\s+(?:-\S+\s+(?:\S+\s+)?)*(?:rev-parse|describe|log|show|status|diff|submodule|rev-list|ls-files|tag)\b"
+    r"\bgit\s+(?:-\S+\s+(?:\S+\s+)?)*(?:rev-parse|describe|log|show|status|diff|submodule|rev-list|ls-files|tag)\b",
+    words=("git",),
 )
 _MANIFEST: Final = pattern(
     r"(?:.*/)?(?:pyproject\.toml|setup\.(?:py|cfg)|requirements[^/]*\.txt|Makefile|package\.json|[^/]*\.gemspec|build\.gradle(?:\.kts)?|pom\.xml)\Z"
@@ -233,13 +235,15 @@ def _needed(entry: _Entry, build: Build, context: Context, code: Code) -> str | 
         for path in context.paths:
             if path.endswith((".pyc", ".pyd")) and "__pycache__/" not in path and path[:-1] not in files:
                 return f"{path} has no source beside it"
-    word = re.escape(name.rstrip("*")) if "*.y*ml" not in name else r"(?:docker-)?compose[\w.-]*\.ya?ml"
-    if re.search(rf"(?<![\w.-]){word}(?![\w-])", commands) and entry.group != "Version control":
+    word = "compose" if "*.y*ml" in name else name.rstrip("*")
+    expression = r"(?:docker-)?compose[\w.-]*\.ya?ml" if "*.y*ml" in name else re.escape(word)
+    mentioned = word in commands and re.search(rf"(?<![\w.-]){expression}(?![\w-])", commands)
+    if mentioned and entry.group != "Version control":
         made_inside = name in _ENVIRONMENTS and _MAKES_VENV.search(commands)
         if name not in _CACHES and not made_inside:
             return "a command of the Dockerfile names it"
-    elif name == ".git" and re.search(r"(?<![\w.-])\.git(?![\w.-])", commands) and "rm -" not in commands:
+    elif name == ".git" in commands and re.search(r"(?<![\w.-])\.git(?![\w.-])", commands) and "rm -" not in commands:
         return "a command of the Dockerfile names it"
-    expression = compile_pattern(entry.pattern)
-    place = next((where for literal, where in code.literals.items() if expression.match(literal)), None)
+    hidden = compile_pattern(entry.pattern)
+    place = next((where for literal, where in code.literals.items() if hidden.match(literal)), None)
     return f"{place} names it" if place else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Final
 
 from dockfix.build.expand import split_words
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 _AUTHORS: Final = "org.opencontainers.image.authors"
 _ONE_OF: Final = ("CMD", "ENTRYPOINT", "HEALTHCHECK")
 _TARGET: Final = ("$TARGETPLATFORM", "${TARGETPLATFORM}")
+_FROM: Final = pattern(r"(?:--|[=,])from=([^,\s]+)", words=("from=",))
 _PORT: Final = pattern(r"(?:[\d.]+:|\[[\da-fA-F:]+\]:)?(?:\d+(?:-\d+)?:)?(\d+(?:-\d+)?)(/[a-zA-Z]+)?\Z")
 
 
@@ -140,7 +140,7 @@ def _uses(build: Build) -> Iterator[tuple[int, int]]:
         if step.keyword == "FROM" and build.stages[step.stage].base_stage is not None:
             yield instruction.arguments.raw_span(*split_words(instruction.value)[0])
         for flag in instruction.flags:
-            match = re.search(r"(?:--|[=,])from=([^,\s]+)", text[flag.start : flag.end])
+            match = _FROM.search(text[flag.start : flag.end])
             if match and flag.name in ("from", "mount"):
                 yield flag.start + match.start(1), flag.start + match.end(1)
 

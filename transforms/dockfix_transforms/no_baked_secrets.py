@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from dockfix.syntax.edit import Edit
     from dockfix_transforms._given_by_compose import Given, Runner
 
-_MENTION: Final = pattern(r"(?i)pass|pwd|secret|token|key|cred|://[^\s/]*@")
+_MENTION: Final = pattern(
+    r"(?i)pass|pwd|secret|token|key|cred|://[^\s/]*@",
+    words=("pass", "pwd", "secret", "token", "key", "cred", "://"),
+)
 _EVERYDAY: Final = pattern(
     r"(?i)(?:admin|root|user|guest|test|demo|password|passwd|secret|pass|postgres|mysql|1234\w*)\Z"
 )

@@ -29,7 +29,8 @@ _CACHE_VARIABLES: Final = {
 }
 _CLEANS: Final = pattern(
     r"\bpip3? cache purge|\bpoetry cache clear|\b(?:uv|yarn|npm) cache (?:clean|purge)"
-    r"|\b(?:conda|mamba|micromamba) clean|\b(?:yum|dnf|microdnf|tdnf) clean"
+    r"|\b(?:conda|mamba|micromamba) clean|\b(?:yum|dnf|microdnf|tdnf) clean",
+    words=(" cache ", " clean"),
 )
 
 

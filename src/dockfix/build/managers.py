@@ -5,10 +5,10 @@ The option tables follow each program's own ``--help``; an option that is in nei
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from dockfix.records import record
+from dockfix.syntax.patterns import pattern
 
 
 def _words(text: str) -> frozenset[str]:
@@ -384,8 +384,8 @@ PROGRAMS: Final[dict[str, Manager]] = {
     "go": _GO,
     **dict.fromkeys(("composer", "composer.phar"), _COMPOSER),
 }
-PIP_PROGRAM: Final = re.compile(r"pip\d*(?:\.\d+)*\Z")
-PYTHON_PROGRAM: Final = re.compile(r"(?:python|pypy)\d*(?:\.\d+)*t?\Z")
+PIP_PROGRAM: Final = pattern(r"pip\d*(?:\.\d+)*\Z")
+PYTHON_PROGRAM: Final = pattern(r"(?:python|pypy)\d*(?:\.\d+)*t?\Z")
 PYTHON_MODULES: Final = frozenset({"pip", "poetry", "pipenv", "pdm", "uv"})
 PREFIXES: Final[dict[str, frozenset[str]]] = {
     "env": _words("-u --unset -C --chdir -S"),
