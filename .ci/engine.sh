@@ -5,8 +5,9 @@
 #   .ci/engine.sh stop              stops the engine that this script started, and only that one
 #
 # Where DOCKER_HOST or the usual socket answers already, that engine is used as it is. The one started here keeps its
-# data in DOCKFIX_ENGINE (default: below the cache folder). It has no bridge network, so that it needs no right to
-# change the machine's firewall: builds need the network of the host, which DOCKFIX_BUILD_NETWORK tells the tests.
+# data in DOCKFIX_ENGINE (default: below the cache folder); DOCKFIX_ENGINE_STARTED tells that it did not run before. It
+# has no bridge network, so that it needs no right to change the machine's firewall: builds need the network of the
+# host, which DOCKFIX_BUILD_NETWORK tells the tests.
 set -euo pipefail
 
 folder=${DOCKFIX_ENGINE:-${XDG_CACHE_HOME:-$HOME/.cache}/dockfix-engine}
@@ -78,6 +79,7 @@ start() {
       fi
       sleep 0.5
     done
+    echo "export DOCKFIX_ENGINE_STARTED=1"
   fi
   echo "export DOCKER_HOST=unix://$socket"
   echo "export DOCKFIX_BUILD_NETWORK=host"
