@@ -68,7 +68,7 @@ def test_without_the_c_parser_the_other_one_serves() -> None:
 import sys
 sys.modules["yaml._yaml"] = None
 from dockfix.syntax.compose import read_yaml
-from dockfix.syntax.yaml_edit import read_tree
+from dockfix.syntax.yaml_tree import read_tree
 print(read_yaml("a: {b: ~}").data, read_tree("a: 'b'").root.end, read_yaml("a: ["))
 """
     assert run(script) == ["{'a': {'b': None}} 6 None", ""]

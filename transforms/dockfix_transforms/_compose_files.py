@@ -18,7 +18,7 @@ from dockfix_transforms._knowledge import table
 
 if TYPE_CHECKING:
     from dockfix.syntax.edit import Edit
-    from dockfix.syntax.yaml_edit import New
+    from dockfix.syntax.yaml_layout import New
 
 _STACK: Final = pattern(r"\bdocker[ \t]+stack[ \t]+(?:deploy|up)\b|\becs-cli[ \t]+compose\b")
 _SWARM: Final = frozenset({"placement", "update_config", "rollback_config", "endpoint_mode", "mode"})

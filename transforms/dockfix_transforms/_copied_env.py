@@ -16,7 +16,7 @@ from dockfix.transform import Fix, Skip
 
 if TYPE_CHECKING:
     from dockfix.build.copies import Copy, Source
-    from dockfix.syntax.yaml_edit import New
+    from dockfix.syntax.yaml_layout import New
 
 _FILE: Final = pattern(r"(?:.*/)?\.env(?!\.(?:example|sample|template|dist|defaults?)\b)(?:\.[\w-]+)?\Z")
 _MENTION: Final = pattern(r"(?<![\w.-])\.env(?![\w-])")

@@ -226,7 +226,8 @@ def give_builds(services: list[Runner], names: tuple[str, ...], edits: dict[str,
 
 def _add_build_secrets(editing: Editing, service: str, names: tuple[str, ...]) -> bool:
     from dockfix.syntax.compose import read_yaml
-    from dockfix.syntax.yaml_edit import Keys, Scalar, add_item, add_key, read_tree
+    from dockfix.syntax.yaml_edit import add_item, add_key
+    from dockfix.syntax.yaml_tree import Keys, Scalar, read_tree
 
     path = ("services", service, "build")
     tree = read_tree(editing.text)

@@ -23,7 +23,8 @@ from dockfix_transforms._migrations import MENTION, Migration
 from dockfix_transforms._obstacle import Obstacle
 
 if TYPE_CHECKING:
-    from dockfix.syntax.yaml_edit import Keys, New, Node, Tree
+    from dockfix.syntax.yaml_layout import New
+    from dockfix.syntax.yaml_tree import Keys, Node, Tree
 
 NAME: Final = "migrate"
 _COPIED: Final = (
@@ -165,7 +166,7 @@ def _check_database(build: Build, migration: Migration) -> None:
 
 def _service(migration: Migration, file: ComposeFile, name: str, line: int) -> dict[str, New]:
     """Return the new service: what *name* says of image, environment and files, and the command."""
-    from dockfix.syntax.yaml_edit import Keys, Scalar, read_tree
+    from dockfix.syntax.yaml_tree import Keys, Scalar, read_tree
 
     tree = read_tree(file.text)
     node = tree.at(("services", name)) if tree else None
@@ -187,7 +188,7 @@ def _service(migration: Migration, file: ComposeFile, name: str, line: int) -> d
 
 def _value(tree: Tree, node: Node, file: ComposeFile, line: int) -> New:
     """Return a node as a new value. Raises ``Obstacle`` where anchors, tags or several lines are in it."""
-    from dockfix.syntax.yaml_edit import Items, Keys, Scalar
+    from dockfix.syntax.yaml_tree import Items, Keys, Scalar
 
     plain = node.anchor is None and node.tag is None
     if isinstance(node, Scalar) and plain and node.style not in ("|", ">") and "\n" not in node.value:
@@ -208,6 +209,6 @@ def _value(tree: Tree, node: Node, file: ComposeFile, line: int) -> New:
 
 
 def _mapping(tree: Tree, node: Keys, file: ComposeFile, line: int) -> Mapping[str, New]:
-    from dockfix.syntax.yaml_edit import Scalar
+    from dockfix.syntax.yaml_tree import Scalar
 
     return {key.value: _value(tree, value, file, line) for key, value in node.entries if isinstance(key, Scalar)}

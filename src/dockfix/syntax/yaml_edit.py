@@ -16,129 +16,25 @@ them; new lines take the indentation and the line ends of the file. Several chan
         ...
     edits = editing.edits()  # of the first text, as a Fix wants them
 
-``add_key`` to a key with nothing behind it (``environment:``) fills it, and ``read_tree(text).at(path)`` tells what is
-there. A service that a merge (``<<``) completes can be given other keys than those that the merge brings.
+``add_key`` to a key with nothing behind it (``environment:``) fills it, and ``yaml_tree.read_tree(text).at(path)``
+tells what is there. A service that a merge (``<<``) completes can be given other keys than those that the merge brings.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from functools import cache, lru_cache
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Final
 
-from dockfix.records import record
 from dockfix.syntax.edit import Edit, OverlapError, apply_edits, insert
 from dockfix.syntax.patterns import pattern
+from dockfix.syntax.yaml_layout import Layout, New, scalar_text
+from dockfix.syntax.yaml_tree import TAG, Alias, Items, Keys, Node, Path, Scalar, Tree, read_tree, walk
 
-if TYPE_CHECKING:
-    from yaml.resolver import Resolver
-
-MAX_SIZE: Final = 400_000
-_MAX_DEPTH: Final = 60
-
-New = str | int | bool | None | Mapping[str, "New"] | list["New"] | tuple["New", ...]
-Path = Sequence[str | int]
 _Data = tuple[object, ...]
 """What a node says, for comparison: positions, quotes and comments left out."""
-
-_TAG: Final = "tag:yaml.org,2002:"
 _REST: Final = pattern(r"[ \t]*(?:[ \t]#[^\n]*)?(?:\r?\n|\Z)")
 _COMMENT: Final = pattern(r"([ ]*)#[^\n]*(?:\n|\Z)")
-_PLAIN: Final = pattern(r"[A-Za-z0-9_./$*-][^\n\r\t\x00-\x1f\"'`]*\Z")
-_TRUTH: Final = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null", "none", "~"})
-
-
-@record
-class Node:
-    """A node of the document. ``start``/``end`` are offsets in the text, of block collections up to what follows."""
-
-    start: int
-    end: int
-    column: int
-    anchor: str | None
-    tag: str | None
-    """An explicit tag."""
-
-
-@record
-class Scalar(Node):
-    """``resolved`` is the tag that the text has, explicit or not. ``style``: "" plain, a quote, ``|`` or ``>``."""
-
-    value: str
-    resolved: str
-    style: str
-
-    @property
-    def null(self) -> bool:
-        """Whether there is nothing at its place."""
-        return self.start == self.end and not self.style
-
-
-@record
-class Alias(Node):
-    """``*name``."""
-
-    name: str
-
-
-@record
-class Items(Node):
-    """A sequence; ``flow`` in brackets."""
-
-    flow: bool
-    items: tuple[Node, ...]
-
-
-@record
-class Keys(Node):
-    """A mapping, its entries in order, merges (``<<``) included; ``flow`` in braces."""
-
-    flow: bool
-    entries: tuple[tuple[Node, Node], ...]
-
-    def find(self, key: str) -> int | None:
-        """Return the position of the entry with this key."""
-        return next((at for at, (name, _) in enumerate(self.entries) if _is_key(name, key)), None)
-
-
-@record
-class Tree:
-    """A file that holds one document."""
-
-    root: Node
-    anchors: Mapping[str, Node] = MappingProxyType({})
-    aliases: frozenset[str] = frozenset()
-    """The anchors that something refers to."""
-
-    def at(self, path: Path) -> Node | None:
-        """Return the node at *path*; None where there is none or an alias or merge brings it."""
-        found: Node | None = self.root
-        for step in path:
-            if isinstance(found, Keys) and isinstance(step, str):
-                at = found.find(step)
-                found = found.entries[at][1] if at is not None else None
-            elif isinstance(found, Items) and isinstance(step, int):
-                found = found.items[step] if 0 <= step < len(found.items) else None
-            else:
-                return None
-        return found
-
-    def merged(self, mapping: Keys) -> frozenset[str] | None:
-        """Return the keys that merges bring to *mapping*, None where that is not known."""
-        names: set[str] = set()
-        for key, value in mapping.entries:
-            if not _is_key(key, "<<"):
-                continue
-            for one in value.items if isinstance(value, Items) else (value,):
-                source = self.anchors.get(one.name) if isinstance(one, Alias) else one
-                if not isinstance(source, Keys):
-                    return None
-                names |= {name.value for name, _ in source.entries if isinstance(name, Scalar) and name.value != "<<"}
-                if any(_is_key(name, "<<") for name, _ in source.entries):
-                    return None
-        return frozenset(names)
 
 
 class Editing:
@@ -190,107 +86,6 @@ def _cut(
     return pieces, []
 
 
-@lru_cache(maxsize=32)
-def read_tree(text: str) -> Tree | None:
-    """Return the nodes of the one document that *text* holds; None where it cannot be read or there are several."""
-    if len(text) > MAX_SIZE:
-        return None
-    from dockfix.syntax.yaml_events import YamlError, events
-
-    try:
-        return _Builder(text, events(text)).tree()
-    except (YamlError, _Unclear, StopIteration):
-        return None
-
-
-class _Unclear(Exception):
-    """The file is not of the plain sort that is edited."""
-
-
-class _Builder:
-    def __init__(self, text: str, events: Iterator[Any]) -> None:
-        self.text = text
-        self.events = events
-        self.offset = int(text.startswith("\ufeff"))
-        self.anchors: dict[str, Node] = {}
-        self.aliases: set[str] = set()
-
-    def tree(self) -> Tree:
-        from yaml.events import DocumentStartEvent, StreamEndEvent
-
-        next(self.events)  # the start of the stream
-        if not isinstance(next(self.events), DocumentStartEvent):
-            raise _Unclear
-        root = self.node(next(self.events), 0)
-        next(self.events)  # the end of the document
-        if not isinstance(next(self.events), StreamEndEvent):
-            raise _Unclear
-        return Tree(root, self.anchors, frozenset(self.aliases))
-
-    def node(self, event: Any, depth: int) -> Node:
-        from yaml.events import AliasEvent, MappingStartEvent, ScalarEvent, SequenceStartEvent
-
-        if depth > _MAX_DEPTH:
-            raise _Unclear
-        start, end = event.start_mark.index + self.offset, event.end_mark.index + self.offset
-        column = event.start_mark.column
-        made: Node
-        if isinstance(event, AliasEvent):
-            self.aliases.add(str(event.anchor))
-            return Alias(start, end, column, None, None, str(event.anchor))
-        anchor, tag = event.anchor, event.tag
-        if anchor is not None and anchor in self.anchors:
-            raise _Unclear  # an alias would mean one of two
-        if isinstance(event, ScalarEvent):
-            style = event.style or ""
-            resolved = tag or _resolved(event.value, plain=not style)
-            made = Scalar(start, end, column, anchor, tag, event.value, resolved, style)
-        elif isinstance(event, SequenceStartEvent):
-            items, end = self.items(depth)
-            if (anchor or tag) and items and not event.flow_style:  # begins behind its anchor, on another line
-                line = self.text[self.text.rfind("\n", 0, items[0].start) + 1 : items[0].start]
-                column = len(line) - len(line.lstrip(" ")) if line.lstrip(" ").startswith("-") else column
-            made = Items(start, end, column, anchor, tag, bool(event.flow_style), tuple(items))
-        elif isinstance(event, MappingStartEvent):
-            items, end = self.items(depth)
-            entries = tuple(zip(items[::2], items[1::2], strict=True))
-            if (anchor or tag) and entries and not event.flow_style:
-                column = entries[0][0].column
-            made = Keys(start, end, column, anchor, tag, bool(event.flow_style), entries)
-            names = [key.value for key, _ in entries if isinstance(key, Scalar)]
-            if len(set(names)) < len(names):
-                raise _Unclear
-        else:
-            raise _Unclear
-        if anchor is not None:
-            self.anchors[anchor] = made
-        return made
-
-    def items(self, depth: int) -> tuple[list[Node], int]:
-        from yaml.events import MappingEndEvent, SequenceEndEvent
-
-        found: list[Node] = []
-        for event in self.events:
-            if isinstance(event, (MappingEndEvent, SequenceEndEvent)):
-                end: Any = event.end_mark
-                return found, end.index + self.offset
-            found.append(self.node(event, depth + 1))
-        raise _Unclear
-
-
-@cache
-def _resolver() -> Resolver:
-    from yaml.resolver import Resolver
-
-    return Resolver()
-
-
-def _resolved(value: str, *, plain: bool) -> str:
-    from yaml.nodes import ScalarNode
-
-    return str(_resolver().resolve(ScalarNode, value, (plain, not plain)))  # type: ignore[no-untyped-call]
-
-
 def add_key(text: str, path: Path, key: str, value: New, *, after: Sequence[str] = ()) -> list[Edit] | None:
     """Add ``key: value`` to the mapping at *path* (or to nothing at all there, ``name:``), None where it is there.
 
@@ -300,12 +95,12 @@ def add_key(text: str, path: Path, key: str, value: New, *, after: Sequence[str]
     node = _editable(tree, path)
     if tree is None or node is None:
         return None
-    pair = (("s", f"{_TAG}str", key), _data_of(value))
+    pair = (("s", f"{TAG}str", key), _data_of(value))
     if isinstance(node, Scalar) and path:
         parent, name = tree.at(path[:-1]), path[-1]
         if not node.null or not isinstance(parent, Keys) or parent.flow or not isinstance(name, str):
             return None
-        layout = _Layout(text, tree, path[:-1])
+        layout = Layout(text, tree, path[:-1])
         lines = layout.entry(key, value, parent.column + layout.step)
         edits = _below(text, node.end, parent.column + 1, lines)
         return _checked(text, edits, _replaced(_data(tree.root), path, ("m", None, None, pair)))
@@ -314,7 +109,7 @@ def add_key(text: str, path: Path, key: str, value: New, *, after: Sequence[str]
     merged = tree.merged(node)
     if merged is None or key in merged or node.find(key) is not None:
         return None
-    layout = _Layout(text, tree, path)
+    layout = Layout(text, tree, path)
     number = max((at for name in after if (at := node.find(name)) is not None), default=len(node.entries) - 1)
     if node.flow:
         number = len(node.entries) - 1
@@ -336,7 +131,7 @@ def add_item(text: str, path: Path, value: New) -> list[Edit] | None:
     node = _editable(tree, path)
     if tree is None or not isinstance(node, Items) or not (node.items or node.flow):
         return None
-    layout = _Layout(text, tree, path[:-1])
+    layout = Layout(text, tree, path[:-1])
     style = node.items[-1].style if node.items and isinstance(node.items[-1], Scalar) else ""
     if node.flow:
         last = node.items[-1] if node.items else None
@@ -367,7 +162,7 @@ def replace_scalar(text: str, path: Path, value: str) -> list[Edit] | None:
         head = _common(before, after)
         tail = min(_common(before[::-1], after[::-1]), len(before) - head, len(after) - head)
         edits = [Edit(node.start + head, node.end - tail, after[head : len(after) - tail])] if before != after else []
-    return _checked(text, edits, _replaced(_data(tree.root), path, ("s", f"{_TAG}str", value)))
+    return _checked(text, edits, _replaced(_data(tree.root), path, ("s", f"{TAG}str", value)))
 
 
 def remove_key(text: str, path: Path) -> list[Edit] | None:
@@ -383,7 +178,7 @@ def remove_key(text: str, path: Path) -> list[Edit] | None:
     if not isinstance(node, Keys) or number is None or node.flow or len(node.entries) < 2:
         return None
     key, value = node.entries[number]
-    if any(one.anchor in tree.aliases for one in _walk(value)):
+    if any(one.anchor in tree.aliases for one in walk(value)):
         return None
     start = text.rfind("\n", 0, key.start) + 1
     start += text.startswith("\ufeff") and not start
@@ -415,7 +210,7 @@ def items_to_keys(text: str, path: Path, values: Mapping[str, Mapping[str, New]]
     names = [item.value for item in node.items if isinstance(item, Scalar) and not item.anchor and not item.tag]
     if not names or len(names) < len(node.items) or len(set(names)) < len(names) or set(names) - set(values):
         return None
-    layout = _Layout(text, tree, path[:-1])
+    layout = Layout(text, tree, path[:-1])
     column = parent.column + layout.step
     edits: list[Edit] = []
     if node.flow:
@@ -445,7 +240,7 @@ def items_to_keys(text: str, path: Path, values: Mapping[str, Mapping[str, New]]
             if below is None:
                 return None
             edits += below
-    pairs = (((("s", f"{_TAG}str", name)), _data_of(values[name])) for name in names)
+    pairs = (((("s", f"{TAG}str", name)), _data_of(values[name])) for name in names)
     return _checked(text, edits, _replaced(_data(tree.root), path, ("m", node.anchor, None, *pairs)))
 
 
@@ -467,114 +262,6 @@ def set_environment(text: str, service: str, name: str, value: str) -> list[Edit
     if isinstance(node, Keys) and node.find(name) is not None:
         return replace_scalar(text, (*path, name), value)
     return add_key(text, path, name, value)
-
-
-def scalar_text(value: str, *, flow: bool = False, style: str = "") -> str | None:
-    """Return *value* as YAML writes it in this style, in other quotes where that cannot be; None for several lines."""
-    if any(char < " " or char in "\x7f\x85\u2028\u2029\ufeff" or "\ud800" <= char <= "\udfff" for char in value):
-        return None
-    single = "'" + value.replace("'", "''") + "'"
-    double = '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    if style == "'":
-        return single
-    if style == '"':
-        return double
-    if _may_be_plain(value, flow) and _resolved(value, plain=True) == f"{_TAG}str":
-        return value
-    return double if "\\" not in value or "'" in value else single
-
-
-def _may_be_plain(value: str, flow: bool) -> bool:
-    if not _PLAIN.match(value) or value.lower() in _TRUTH or re.search(r":(?:\s|\Z)|\s#|\s\Z", value):
-        return False
-    if value.startswith(("*", "- ", "---")) or value == "-":
-        return False
-    return not (flow and re.search(r"[][{},:?]", value))
-
-
-class _Layout:
-    """How the file is laid out around the mapping at a path."""
-
-    def __init__(self, text: str, tree: Tree, path: Path) -> None:
-        self.newline = "\r\n" if "\r\n" in text else "\n"
-        here = [tree.at(path[:size]) for size in range(len(path), -1, -1)]
-        steps = [
-            value.column - node.column
-            for node in here
-            if isinstance(node, Keys) and not node.flow
-            for _, value in node.entries
-            if isinstance(value, Keys) and not value.flow and value.column > node.column
-        ]
-        self.step = steps[0] if steps else 2
-        lists = [
-            value.column - node.column
-            for node in (*here, *_walk(tree.root))
-            if isinstance(node, Keys) and not node.flow
-            for _, value in node.entries
-            if isinstance(value, Items) and not value.flow
-        ]
-        self.list_step = lists[0] if lists else self.step
-
-    def entry(self, key: str, value: New, column: int, style: str = "") -> list[str]:
-        """Return the lines of a block entry."""
-        head, lines = self.value(value, column, style)
-        return [f"{' ' * column}{scalar_text(key)}:{head}", *lines]
-
-    def item(self, value: New, column: int, style: str = "") -> list[str]:
-        """Return the lines of an item of a block sequence."""
-        if isinstance(value, Mapping) and value:
-            lines = [line for key, item in value.items() for line in self.entry(key, item, column + 2)]
-            return [f"{' ' * column}- {lines[0].lstrip()}", *lines[1:]]
-        head, lines = self.value(value, column, style)
-        return [f"{' ' * column}-{head}", *lines]
-
-    def value(self, value: New, column: int, style: str) -> tuple[str, list[str]]:
-        """Return what stands behind the colon, and the lines below."""
-        if isinstance(value, Mapping) and value:
-            return "", [line for key, item in value.items() for line in self.entry(key, item, column + self.step)]
-        if isinstance(value, list) and value:
-            return "", [line for item in value for line in self.item(item, column + self.list_step)]
-        if value is None:
-            return "", []
-        if isinstance(value, str):
-            return f" {scalar_text(value, style=style)}", []
-        return f" {self.flow(value, '')}", []
-
-    def flow(self, value: New, style: str) -> str:
-        """Return *value* as it is written inside of brackets."""
-        if isinstance(value, str):
-            return str(scalar_text(value, flow=True, style=style))
-        if isinstance(value, bool):
-            return "true" if value else "false"
-        if value is None:
-            return "null"
-        if isinstance(value, int):
-            return str(value)
-        if isinstance(value, Mapping):
-            return (
-                "{"
-                + ", ".join(f"{scalar_text(key, flow=True)}: {self.flow(one, '')}" for key, one in value.items())
-                + "}"
-            )
-        return "[" + ", ".join(self.flow(one, '"' if isinstance(value, tuple) else "") for one in value) + "]"
-
-    def flow_key(self, key: str, node: Keys) -> str:
-        """Return a key in the quotes that the keys beside it have."""
-        last = node.entries[-1][0] if node.entries else None
-        return str(scalar_text(key, flow=True, style=last.style if isinstance(last, Scalar) else ""))
-
-
-def _is_key(node: Node, key: str) -> bool:
-    return isinstance(node, Scalar) and node.value == key
-
-
-def _walk(node: Node) -> Iterator[Node]:
-    yield node
-    below = node.items if isinstance(node, Items) else ()
-    if isinstance(node, Keys):
-        below = tuple(one for entry in node.entries for one in entry)
-    for one in below:
-        yield from _walk(one)
 
 
 def _editable(tree: Tree | None, path: Path) -> Node | None:
@@ -639,7 +326,7 @@ def _common(one: str, other: str) -> int:
 def _data(node: Node) -> _Data:
     match node:
         case Scalar():
-            null = node.resolved == f"{_TAG}null"
+            null = node.resolved == f"{TAG}null"
             return ("s", node.resolved, "" if null else node.value, *((node.anchor,) if node.anchor else ()))
         case Alias():
             return ("a", node.name)
@@ -652,11 +339,11 @@ def _data(node: Node) -> _Data:
 
 def _data_of(value: New) -> _Data:
     if value is None:
-        return ("s", f"{_TAG}null", "")
+        return ("s", f"{TAG}null", "")
     if isinstance(value, bool):
-        return ("s", f"{_TAG}bool", "true" if value else "false")
+        return ("s", f"{TAG}bool", "true" if value else "false")
     if isinstance(value, (int, str)):
-        return ("s", _TAG + ("str" if isinstance(value, str) else "int"), str(value))
+        return ("s", TAG + ("str" if isinstance(value, str) else "int"), str(value))
     if isinstance(value, Mapping):
         return ("m", None, None, *((_data_of(key), _data_of(one)) for key, one in value.items()))
     return ("l", None, None, *(_data_of(one) for one in value))
