@@ -21,7 +21,7 @@ from dockfix.records import record, replace
 from dockfix.syntax.patterns import pattern
 from dockfix.syntax.shell import Command
 from dockfix_transforms._obstacle import Obstacle
-from dockfix_transforms._tools import brings_tools, only_installers
+from dockfix_transforms._tools import brings_tools, only_installers, python_image
 
 if TYPE_CHECKING:
     from dockfix.syntax.shell import Script
@@ -317,7 +317,7 @@ def _check_python(build: Build, stage: Stage, step: Step, install: Install) -> N
         source = next((path for copy in copies if (path := origin_of(copy, context, target))), None)
         return (context.text(source) if source else None) or ""
 
-    tag = (stage.image.tag if stage.image else None) or "latest"
+    tag = (python_image(stage.image) or "").partition(":")[2] or "latest"
     minor = _MINOR.match(tag)
     wanted = text_of(".python-version").strip()
     if env.get("UV_PYTHON"):

@@ -21,7 +21,7 @@ from dockfix_transforms._debian import release_of, run_only, runtime_packages
 from dockfix_transforms._environments import Environment, made_environment
 from dockfix_transforms._exports import export_of
 from dockfix_transforms._obstacle import Obstacle
-from dockfix_transforms._tools import PROGRAMS, brings_tools, image_of_uv
+from dockfix_transforms._tools import PROGRAMS, brings_tools, image_of_uv, python_image
 
 PYTHON: Final = frozenset({"pip", "uv-pip", "uv-sync", "uv-tool", "poetry", "pipenv", "pdm", "conda"})
 _ELSEWHERE: Final = frozenset({"--user", "--target", "-t", "--prefix", "--root", "--python", "--src"})
@@ -100,9 +100,12 @@ def check_base(build: Build, stage: Stage) -> None:
     image = stage.image
     if image is None:
         raise Obstacle("the base image cannot be told from the file", line)
-    if not image.official or image.repository != "python":
+    python = python_image(image)
+    if python is None:
         raise Obstacle(f"the base image {image} is not an official Python image", line)
-    tag = image.tag or "latest"
+    if not image.official and not stage.of("CMD", "ENTRYPOINT"):
+        raise Obstacle(f"the image starts what {image} starts", line)
+    tag = python.partition(":")[2] or "latest"
     if re.match(r"[012](?:\.|-|\Z)", tag):
         raise Obstacle("Python 2 has no module venv", line)
     if "windows" in tag or "nanoserver" in tag:

@@ -9,6 +9,7 @@ from typing import Final
 from dockfix.build.copies import Copy
 from dockfix.build.installs import Install
 from dockfix.build.model import Step
+from dockfix.syntax.image import ImageReference
 from dockfix.syntax.patterns import pattern
 from dockfix.syntax.shell import Command, Script
 
@@ -26,6 +27,7 @@ _OLD_POETRY: Final = pattern(
     r"|python-poetry\.org.*--version[= ]+(?:0|1\.[01])(?:\.|[^\d.]|\Z)"
 )
 _OLD_VERSION: Final = pattern(r"(?:0|1\.[01])(?:\.|\Z)")
+_UV_PYTHON: Final = pattern(r"(?:\d+\.[\d.]+-)?python(3\.\d+)(?:-(bullseye|bookworm|trixie))?(?:-(slim|alpine))?\Z")
 _UV_IMAGE: Final = pattern(r"(?:ghcr\.io/)?(?:astral-sh|astral)/uv(?::[^/]*)?(?:@.*)?\Z")
 
 
@@ -46,6 +48,21 @@ def brings_tools(script: Script, command: Command, install: Install | None) -> b
     if name in _DOWNLOADS:
         return any(_SCRIPT.search(word.raw) for word in command.words)
     return command.before == "|" and _INTERPRETERS.match(name) is not None and _piped_from_tool(script, command)
+
+
+def python_image(image: ImageReference | None) -> str | None:
+    """Return the official Python image that *image* is, or is built on as those of uv are; None for another one."""
+    if image is None:
+        return None
+    if image.official and image.repository == "python":
+        return str(image)
+    found = _UV_PYTHON.match(image.tag or "")
+    if (image.registry, image.repository) != ("ghcr.io", "astral-sh/uv") or found is None or image.digest:
+        return None
+    minor, release, kind = found.groups()
+    if kind == "alpine":
+        return None if release else f"python:{minor}-alpine"
+    return f"python:{minor}{'-slim' if kind else ''}-{release}" if release else None
 
 
 def old_poetry(steps: Iterable[Step]) -> bool:

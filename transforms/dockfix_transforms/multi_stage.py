@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
+from dockfix.build.expand import split_words
 from dockfix.build.installs import Install
 from dockfix.build.layout import blank_above, block_start, may_be_cut, removals
 from dockfix.build.model import Build, Stage, Step
@@ -19,7 +20,7 @@ from dockfix_transforms._environments import ACTIVE, Environment, counts, enviro
 from dockfix_transforms._obstacle import Obstacle
 from dockfix_transforms._runners import without_runners
 from dockfix_transforms._stage_roles import Role
-from dockfix_transforms._tools import brings_tools, only_installers
+from dockfix_transforms._tools import brings_tools, only_installers, python_image
 
 _ACTIVATED = frozenset({"poetry", "pipenv", "uv-pip"})
 """Managers that install into the environment that VIRTUAL_ENV names."""
@@ -82,7 +83,8 @@ def multi_stage(build: Build) -> Iterator[Fix | Skip]:
 
     Poetry, pipenv and uv stay in the builder. What they would install into the system's Python goes to ``/opt/venv``;
     an environment that they, or the Dockerfile, make keeps its place (``/app/.venv``). The final stage starts the
-    programs themselves: ``poetry run gunicorn ...`` becomes ``gunicorn ...``.
+    programs themselves: ``poetry run gunicorn ...`` becomes ``gunicorn ...``. Behind an image of uv the final stage is
+    the Python image that it is built on.
 
     When it holds back: a base that is not an official Python 3 image; ONBUILD; installs as another user than root, with
     ``--user``, ``--target`` or editable; pdm and conda; installs into two environments; an environment beside the
@@ -136,7 +138,8 @@ def _fix(build: Build, stage: Stage, installs: list[Step], style: _Style) -> Fix
     raw_from = dockerfile.text[first.keyword_start : first.text_end]
     head = _builder_from(raw_from, stage, "as" if first.keyword_text.islower() else "AS", "builder")
     builder = [head, newline, *_builder(build, stage, roles, plan)]
-    edits: list[Edit] = [insert(first.start, "".join(builder) + newline), *runners]
+    base = list(_final_base(stage))
+    edits: list[Edit] = [insert(first.start, "".join(builder) + newline), *base, *runners]
     removed = removals(dockerfile, [step.instruction for step in moved if step is not plan.where])
     edits += removed
     packages: list[str] = []
@@ -162,8 +165,20 @@ def _fix(build: Build, stage: Stage, installs: list[Step], style: _Style) -> Fix
         "install the dependencies in a builder stage and copy them to the final one",
         {build.path: tuple(sorted(edits))},
         first.line,
-        notes=tuple(_notes(packages, roles, runners, lean and style.create is not None and not environment.own)),
+        notes=(
+            *_notes(packages, roles, runners, lean and style.create is not None and not environment.own),
+            *(f"the final stage starts from {edit.replacement}, on which {stage.image} is built" for edit in base),
+        ),
     )
+
+
+def _final_base(stage: Stage) -> Iterator[Edit]:
+    """Yield the edit that starts the final stage from Python's own image where the base is one of uv's."""
+    image = stage.image
+    python = python_image(image)
+    if image is not None and python is not None and not image.official:
+        source = stage.steps[0].instruction.arguments
+        yield Edit(*source.raw_span(*split_words(source.text)[0]), python)
 
 
 def _lean(stage: Stage, roles: Mapping[int, Role], moved: Iterable[Step]) -> bool:
