@@ -93,11 +93,20 @@ class Stage:
 
     def of(self, *keywords: str) -> tuple[Step, ...]:
         """Return the steps with one of these keywords."""
+        if len(keywords) == 1:
+            return self._by_keyword.get(keywords[0], ())
         return tuple(step for step in self.steps if step.keyword in keywords)
 
     def last(self, keyword: str) -> Step | None:
         """Return the last step with this keyword: for CMD, ENTRYPOINT, HEALTHCHECK and USER the one that counts."""
-        return next((step for step in reversed(self.steps) if step.keyword == keyword), None)
+        return next(reversed(self.of(keyword)), None)
+
+    @cached_property
+    def _by_keyword(self) -> Mapping[str, tuple[Step, ...]]:
+        found: dict[str, list[Step]] = {}
+        for step in self.steps:
+            found.setdefault(step.keyword, []).append(step)
+        return {keyword: tuple(steps) for keyword, steps in found.items()}
 
 
 @record
