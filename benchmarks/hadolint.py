@@ -19,9 +19,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from dockfix.chain import Result, Settings, run
+from dockfix.chain import Settings, run
 from dockfix.project.files import MemoryFiles
 from dockfix.registry import load_transforms
+from dockfix.result import Result
 from dockfix.syntax.edit import decode, encode
 from dockfix.transform import Transform
 

@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dockfix.build.model import Build
-from dockfix.chain import ROUNDS, Settings, _move_lines, _touches, for_development, run
+from dockfix.chain import ROUNDS, Settings, run
+from dockfix.development import for_development
+from dockfix.merge import move_lines, touches
 from dockfix.project.files import MemoryFiles
 from dockfix.registry import load_transforms
 from dockfix.syntax.edit import Edit, apply_edits, insert
@@ -285,9 +287,9 @@ SPANS = st.lists(st.tuples(st.integers(0, 12), st.integers(0, 3)), max_size=6)
 def test_touching_is_what_edits_call_overlapping(spans: list[tuple[int, int]], start: int, length: int) -> None:
     taken: list[tuple[int, int]] = []
     for begin, size in spans:
-        if not _touches(taken, begin, begin + size):
+        if not touches(taken, begin, begin + size):
             taken = sorted([*taken, (begin, begin + size)])
-    if not _touches(taken, start, start + length):
+    if not touches(taken, start, start + length):
         apply_edits("x" * 20, [Edit(begin, end, "") for begin, end in taken] + [Edit(start, start + length, "")])
 
 
@@ -297,7 +299,7 @@ def test_every_line_after_edits_has_its_origin(text: str, data: st.DataObject) -
     end = data.draw(st.integers(start, len(text)))
     edit = Edit(start, end, data.draw(st.text(alphabet="b\n", max_size=5)))
     origin = list(range(1, text.count("\n") + 2))
-    moved = _move_lines(origin, text, [edit])
+    moved = move_lines(origin, text, [edit])
     assert len(moved) == apply_edits(text, [edit]).count("\n") + 1
     assert moved == sorted(moved)
 

@@ -7,10 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from dockfix.chain import Result, Settings, run
+from dockfix.chain import Settings, run
 from dockfix.parts import run_part, run_parts
 from dockfix.project.files import MemoryFiles
 from dockfix.registry import load_transforms
+from dockfix.result import Result
 
 OWN = """\
 FROM python:3.12-slim

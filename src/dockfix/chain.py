@@ -6,87 +6,22 @@ transforms beside it are done all the same.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
 from dockfix.build.model import Build
+from dockfix.development import development
 from dockfix.ignores import Ignores
+from dockfix.merge import inside, move_lines, syntax_error, without_overlaps
 from dockfix.project.files import Files
 from dockfix.records import record, replace
+from dockfix.result import Done, Failure, Refused, Result
 from dockfix.syntax.dockerfile import Dockerfile, DockerfileSyntaxError, Instruction, parse
 from dockfix.syntax.edit import Edit, OverlapError, apply_edits
 from dockfix.transform import Fix, Safety, Skip, Transform
 
 ROUNDS: Final = 10
-
-_DEVELOPMENT: Final = frozenset(
-    {"dev", "devel", "develop", "development", "local", "debug", "test", "tests", "testing"}
-)
-_DEVELOPMENT_FOLDERS: Final = frozenset({".devcontainer", "dev", "development", "local", "debug"})
-
-
-@record
-class Done:
-    """A fix, and the transform that it comes from.
-
-    ``path`` is the Dockerfile, or the first file that it edits where it leaves the Dockerfile as it is; ``line`` is the
-    line before any change, 0 for a file that is new.
-    """
-
-    transform: str
-    path: str
-    line: int
-    title: str
-    safety: Safety
-    notes: tuple[str, ...]
-    files: tuple[str, ...]
-    """The files that it edits."""
-    secrets: tuple[str, ...] = ()
-    """As in ``Fix``."""
-    variables: tuple[tuple[str, str], ...] = ()
-    """As in ``Fix``; sorted pairs."""
-    dockerfile: str = ""
-    """The Dockerfile that the transform looked at."""
-
-
-@record
-class Refused:
-    """A refusal of a transform. ``dockerfile`` is the file it looked at, ``path`` where the reason is found."""
-
-    transform: str
-    dockerfile: str
-    path: str
-    line: int
-    reason: str
-
-
-@record
-class Failure:
-    """Something that went wrong. ``transform`` is None where the file itself is the trouble."""
-
-    path: str
-    line: int
-    message: str
-    transform: str | None = None
-
-    def __str__(self) -> str:
-        place = f"{self.path}:{self.line}" if self.line else self.path
-        return ": ".join(part for part in (place, self.transform, self.message) if part)
-
-
-@record
-class Result:
-    """What the chain did to the Dockerfiles of one repository. ``before[path]`` is None for a new file."""
-
-    before: Mapping[str, str | None] = MappingProxyType({})
-    after: Mapping[str, str] = MappingProxyType({})
-    fixes: tuple[Done, ...] = ()
-    suggestions: tuple[Done, ...] = ()
-    """Fixes that were not applied: suggestions, and with ``safe_only`` those that need a review."""
-    skips: tuple[Refused, ...] = ()
-    failures: tuple[Failure, ...] = ()
 
 
 @record
@@ -298,10 +233,10 @@ class _Run:
             self.fail(f"stopped with {type(error).__name__}: {error}; its fixes are left out", 0, name)
             self.answers[name] = ([], [])
             return False
-        if transform.production and (fixes or held) and (reason := _development(self.build)):
+        if transform.production and (fixes or held) and (reason := development(self.build)):
             fixes, held, refused = [], [], [Refused(name, self.path, self.path, 0, reason)]
         self.answers[name] = (held, refused)
-        accepted = _without_overlaps(fixes)
+        accepted = without_overlaps(fixes)
         if not accepted:
             return False
         outcome = self._applied(accepted, tree.files)
@@ -323,7 +258,7 @@ class _Run:
         if self.path in changed:
             before = tree.files.text(self.path) or ""
             edits = [edit for fix in accepted for edit in fix.edits.get(self.path, ())]
-            self.origin = _move_lines(self.origin, before, edits)
+            self.origin = move_lines(self.origin, before, edits)
         tree.replace({**tree.contents, **changed}, own)
         return True
 
@@ -332,10 +267,10 @@ class _Run:
 
     def _done(self, transform: Transform, fix: Fix, files: Files) -> Done:
         path, line = self.path, self._original(fix.line)
-        if path not in fix.edits:
-            path = next((path for path in fix.edits if files.text(path) is not None), min(fix.edits))
+        if path not in fix.edits and fix.edits:
+            path = next((one for one in fix.edits if files.text(one) is not None), min(fix.edits, default=path))
             text = files.text(path)
-            first = min((edit.start for edit in fix.edits[path]), default=0)
+            first = min((edit.start for edit in fix.edits.get(path, ())), default=0)
             line = 0 if text is None else text.count("\n", 0, first) + 1
         return Done(
             transform.name,
@@ -358,7 +293,7 @@ class _Run:
                 edits.setdefault(path, []).extend(some)
         contents: dict[str, str] = {}
         for path, some in edits.items():
-            if not _inside(path):
+            if not inside(path):
                 return f"it would write outside of the repository, {path}"
             before = files.text(path)
             if before is None and (path in files.paths or files.is_directory(path)):
@@ -374,8 +309,8 @@ class _Run:
 
     def _complaint(self, path: str, before: str | None, after: str) -> str | None:
         if path != self.path:
-            reason = _syntax_error(path, after)
-            if reason and (before is None or _syntax_error(path, before) is None):
+            reason = syntax_error(path, after)
+            if reason and (before is None or syntax_error(path, before) is None):
                 return f"{path} would not parse any more: {reason}"
             return None
         from dockfix.syntax.crosscheck import crosscheck
@@ -396,105 +331,3 @@ def _malformed(dockerfile: Dockerfile) -> Instruction | None:
 
     pairs = (one for one in dockerfile.instructions if one.keyword in ("ENV", "LABEL"))
     return next((one for one in pairs if one.value.strip() and not pairs_of(one, dockerfile.escape)), None)
-
-
-def _inside(path: str) -> bool:
-    return bool(path) and not path.startswith("/") and ".." not in path.split("/") and path.split("/")[0] != ".git"
-
-
-def _without_overlaps(fixes: Sequence[Fix]) -> list[Fix]:
-    """Return the fixes that can be applied together, the first of those that touch the same text."""
-    claimed: dict[str, list[tuple[int, int]]] = {}
-    accepted = []
-    for fix in fixes:
-        spans = [(path, edit.start, edit.end) for path, edits in fix.edits.items() for edit in edits]
-        if not spans or any(_touches(claimed.get(path, []), start, end) for path, start, end in spans):
-            continue
-        for path, start, end in spans:
-            taken = claimed.setdefault(path, [])
-            taken.insert(bisect_right(taken, (start, end)), (start, end))
-        accepted.append(fix)
-    return accepted
-
-
-def _touches(taken: Sequence[tuple[int, int]], start: int, end: int) -> bool:
-    """Return whether ``start..end`` shares a character with a span taken, or begins where one begins."""
-    at = bisect_right(taken, (start, end))
-    return (at > 0 and (taken[at - 1][1] > start or taken[at - 1][0] == start)) or (
-        at < len(taken) and (taken[at][0] < end or taken[at][0] == start)
-    )
-
-
-def _development(build: Build) -> str | None:
-    """Return why the image is taken for one for development, None where it is not."""
-    if for_development(build.path):
-        return "the Dockerfile is for development, by its name"
-    stage = build.final.name
-    if stage is None or not for_development(stage):
-        return None
-    if any(service.target not in (None, stage) for service in build.project.services):
-        return None  # compose builds another one
-    return f"the last stage is for development, by its name {stage}"
-
-
-def for_development(path: str) -> bool:
-    """Return whether a Dockerfile or stage is for development, testing or debugging, by its name or its folder's."""
-    *folders, name = path.lower().split("/")
-    words = name.replace("-", ".").replace("_", ".").split(".")
-    return not _DEVELOPMENT.isdisjoint(words) or not _DEVELOPMENT_FOLDERS.isdisjoint(folders)
-
-
-def _move_lines(origin: Sequence[int], before: str, edits: Iterable[Edit]) -> list[int]:
-    """Return the original line of each line of the text after *edits*.
-
-    A line that is inserted somewhere has the line of that place; one that was only moved, as it is, keeps its own.
-    """
-    moved: list[int] = []
-    line = position = 0  # the line, from 0, at *position* of the text before
-    removed: dict[str, int] = {}
-    inserted: list[tuple[int, str]] = []
-
-    def original() -> int:
-        return origin[min(line, len(origin) - 1)]
-
-    for edit in [*sorted(edits, key=lambda edit: (edit.start, edit.end)), Edit(len(before), len(before), "")]:
-        for _ in range(before.count("\n", position, edit.start)):
-            moved.append(original())
-            line += 1
-        for text in edit.replacement.split("\n")[:-1]:
-            inserted.append((len(moved), text))
-            moved.append(original())
-        for text in before[edit.start : edit.end].split("\n")[:-1]:
-            removed.setdefault(text, original())
-            line += 1
-        position = edit.end
-    moved.append(original())
-    for at, text in inserted:
-        if text.strip():
-            moved[at] = removed.get(text, moved[at])
-    return moved
-
-
-def _syntax_error(path: str, text: str) -> str | None:
-    """Return why the file of a known format does not parse, or None."""
-    try:
-        if path.endswith(".py"):
-            import ast
-
-            ast.parse(text.encode("utf-8", "surrogateescape"))
-        elif path.endswith(".toml"):
-            import tomllib
-
-            tomllib.loads(text.removeprefix("\ufeff").replace("\r\n", "\n"))
-        elif path.endswith((".yml", ".yaml")):
-            from dockfix.syntax.yaml_events import events
-
-            for _ in events(text):
-                pass
-        elif path.endswith(".json"):
-            import json
-
-            json.loads(text)
-    except Exception as error:
-        return " ".join(str(error).split())
-    return None

@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from typing import Final, TypeVar
 
-from dockfix.chain import Done, Failure, Refused, Result, Settings, run
+from dockfix.chain import Settings, run
 from dockfix.project.files import Files
 from dockfix.records import record
+from dockfix.result import Done, Failure, Refused, Result
 
 T = TypeVar("T", Done, Refused, Failure)
 

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
-from dockfix.chain import Failure, Result, Settings, run
+from dockfix.chain import Settings, run
 from dockfix.changes import Change
 from dockfix.config import ConfigError, load_config
 from dockfix.records import record, replace
 from dockfix.registry import RegistryError, choose, load_transforms
+from dockfix.result import Failure, Result
 from dockfix.transform import Transform
 
 if TYPE_CHECKING:

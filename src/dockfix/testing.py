@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from dockfix.chain import Result, Settings, run
+from dockfix.chain import Settings, run
 from dockfix.project.files import MemoryFiles
+from dockfix.result import Result
 from dockfix.transform import Transform
 
 

@@ -33,6 +33,11 @@ def difference(before: list[Answer], after: list[Answer]) -> list[tuple[str, boo
         (answer("oops", 500), answer("hello"), [("GET /: 500 → 200", False)]),
         (answer("oops", 500), answer("another page", 500), []),
         (answer("x", kind="text/html"), answer("x", kind="text/plain"), None),
+        (
+            answer("x", kind="text/javascript; charset=utf-8"),
+            answer("x", kind="application/javascript;charset=utf-8"),
+            [],
+        ),
         (answer(to="http://localhost/login", status=302), answer(to="/login", status=302), []),
         (answer(to="/login", status=302), answer(to="/", status=302), None),
         (answer("at 2026-11-21 08:00:01"), answer("at 2026-11-21 08:07:43"), []),

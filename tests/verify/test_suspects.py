@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dockfix.chain import Done, Result
 from dockfix.project.files import MemoryFiles
 from dockfix.records import replace
+from dockfix.result import Done, Result
 from dockfix.transform import Safety
 from dockfix.verify.build import Built
 from dockfix.verify.buildlog import LogStep

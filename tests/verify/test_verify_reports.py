@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 
-from dockfix.chain import Result
 from dockfix.changes import Change
 from dockfix.project.files import MemoryFiles
 from dockfix.report import verify_json, verify_markdown, verify_text
+from dockfix.result import Result
 from dockfix.session import Repository
 from dockfix.verify.build import Built
 from dockfix.verify.plan import make_plan

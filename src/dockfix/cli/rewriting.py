@@ -8,12 +8,12 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from dockfix import changes
-from dockfix.chain import Failure
 from dockfix.cli.arguments import Arguments
 from dockfix.cli.progress import Progress
 from dockfix.cli.screen import colours, printable, show
 from dockfix.records import replace
 from dockfix.report import text
+from dockfix.result import Failure
 from dockfix.session import Outcome, Request, find_repositories, run_all
 
 MANY: Final = 200

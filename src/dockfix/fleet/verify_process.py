@@ -66,10 +66,10 @@ def verify(
 
 
 def _answer(found: Sequence[Verified]) -> dict[str, Any]:
-    from dockfix.chain import Result
     from dockfix.changes import Change, diff
     from dockfix.report import as_json, verify_json
     from dockfix.report.mask import masked
+    from dockfix.result import Result
     from dockfix.session import Outcome
     from dockfix.syntax.edit import encode
     from dockfix.verify.result import Outcome as Verdict

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from typing import Final
 
-from dockfix.chain import Done, Failure, Refused
 from dockfix.changes import Change
 from dockfix.records import replace
 from dockfix.report.mask import Mask, mask_of
+from dockfix.result import Done, Failure, Refused
 from dockfix.session import Outcome
 from dockfix.syntax.edit import encode
 

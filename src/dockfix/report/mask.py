@@ -12,9 +12,9 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from dockfix.build.secrets import secret_in, secret_spans
-from dockfix.chain import Done
 from dockfix.changes import Change
 from dockfix.records import replace
+from dockfix.result import Done
 from dockfix.session import Outcome
 
 if TYPE_CHECKING:

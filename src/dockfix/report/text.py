@@ -6,8 +6,8 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, TypeVar
 
-from dockfix.chain import Done, Refused
 from dockfix.report.mask import mask_of
+from dockfix.result import Done, Refused
 from dockfix.session import Outcome
 from dockfix.syntax.patterns import pattern
 from dockfix.transform import Safety

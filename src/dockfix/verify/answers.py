@@ -16,6 +16,13 @@ _VOLATILE: Final = (
     (re.compile(r"\b0x[0-9a-f]{6,16}\b"), "<address>"),
 )
 _PIECE: Final = re.compile(r"[^>\n,{}]*[>\n,{}]?")
+_SAME_TYPES: Final = {
+    "application/javascript": "text/javascript",
+    "application/x-javascript": "text/javascript",
+    "text/xml": "application/xml",
+    "image/vnd.microsoft.icon": "image/x-icon",
+}
+"""Names of one type: which of them a program says depends on whether the image has /etc/mime.types (RFC 9239)."""
 _SERVER_ERROR: Final = 500
 _SHOWN: Final = 60
 
@@ -137,7 +144,8 @@ def _named(answer: Answer) -> str:
 
 
 def _type(answer: Answer) -> str:
-    return answer.type.lower().replace(" ", "")
+    name, semicolon, parameters = answer.type.lower().replace(" ", "").partition(";")
+    return f"{_SAME_TYPES.get(name, name)}{semicolon}{parameters}"
 
 
 def _location(answer: Answer) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from dockfix.build.stages import stages_of
-from dockfix.chain import Result
+from dockfix.result import Result
 from dockfix.syntax.dockerfile import DockerfileSyntaxError, Instruction, parse
 from dockfix.verify.result import Row, Side, Verdict
 

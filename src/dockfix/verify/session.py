@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from dockfix.chain import Result, Settings, run
+from dockfix.chain import Settings, run
 from dockfix.changes import Change
 from dockfix.config import ConfigError
 from dockfix.project.context import find_context
@@ -15,6 +15,7 @@ from dockfix.project.disk import DiskFiles, OverlayFiles
 from dockfix.project.files import Files
 from dockfix.records import replace
 from dockfix.registry import RegistryError
+from dockfix.result import Result
 from dockfix.session import Repository, Request, settings_for
 from dockfix.syntax.dockerfile import DockerfileSyntaxError
 from dockfix.verify.check import Checker, Limits, hidden_paths, origins
