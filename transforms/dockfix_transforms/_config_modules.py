@@ -27,7 +27,8 @@ _MENTION: Final = pattern(
 )
 _ELSEWHERE: Final = pattern(
     r"(?:^|/)(?:tests?|testing|examples?|samples?|docs?|migrations|alembic|site-packages|node_modules|\.?venv|env|build"
-    r"|dist|scripts|fixtures|locust\w*|benchmarks?)/|(?:^|/)(?:test_[^/]*|[^/]*_test|tests|conftest|setup|noxfile)\.py\Z"
+    r"|dist|scripts|fixtures|locust\w*|benchmarks?)/|(?:^|/)(?:test_[^/]*|[^/]*_test|tests|conftest|setup|noxfile)\.py\Z",
+    words=("/", "test", "setup", "noxfile"),
 )
 _SETTINGS: Final = pattern(
     r"(?:^|/)(?:settings|config|configuration|conf)(?:/[\w]+)?\.py\Z|(?:^|/)\w*(?:settings|config)\.py\Z"

@@ -23,7 +23,9 @@ _COPY: Final = pattern(
 )
 _BIND: Final = pattern(r"--mount=(\S*type=bind\S*)")
 _SOURCE: Final = pattern(r"(?:^|,)(?:source|src)=([^,\s]+)")
-_TEST: Final = pattern(r"(?:^|/)(?:tests?|docs?|examples?)/|(?:^|/)(?:test_[^/]*|[^/]*_test|conftest)\.py\Z")
+_TEST: Final = pattern(
+    r"(?:^|/)(?:tests?|docs?|examples?)/|(?:^|/)(?:test_[^/]*|[^/]*_test|conftest)\.py\Z", words=("/", "test")
+)
 _LITERAL: Final = pattern(
     r"[\"'](?:[^\"'\n]{0,200}/)?(\.git|\.env[\w.]*|node_modules|htmlcov|Dockerfile[\w.]*|(?:docker-)?compose[\w.-]*\.ya?ml)[\"'/]",
     words=(".git", ".env", "node_modules", "htmlcov", "Dockerfile", "compose"),

@@ -43,7 +43,8 @@ _LOADS: Final = pattern(
     words=("find_library", "CDLL", "dlopen", "LoadLibrary"),
 )
 _TESTS: Final = pattern(
-    r"(?:^|/)(?:tests?|testing|docs?|examples?|node_modules|\.?venv)/|(?:^|/)(?:test_[^/]*|conftest|setup)\.py\Z"
+    r"(?:^|/)(?:tests?|testing|docs?|examples?|node_modules|\.?venv)/|(?:^|/)(?:test_[^/]*|conftest|setup)\.py\Z",
+    words=("/", "test", "setup"),
 )
 _COMMON_WORDS: Final = frozenset(
     {"animate", "as", "cc", "compare", "composite", "convert", "display", "file", "free", "gio", "identify", "import"}

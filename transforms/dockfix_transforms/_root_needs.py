@@ -53,6 +53,8 @@ _HOME_DOWNLOAD: Final = pattern(
     r"install-poetry|git\s+config\s+--global|gcloud\s+\w+|aws\s+configure|kubectl\s+config|helm\s+repo|--generate-config|"
     r"(?:curl|wget)\b[^\n|;&]*\|\s*(?:sudo\s+)?(?:\S*/)?(?:ba|da|z)?(?:sh|python[\d.]*)\b"
 )
+_PATHS: Final = pattern(r"['\"](?:sqlite:///)?(/[\w./-]+)['\"]", words=("'/", '"/', "sqlite:///"))
+_DATABASE: Final = pattern(r"sqlite:///(/[\w./-]+)", words=("sqlite:///",))
 _PORT_VARIABLE: Final = pattern(r"PORT\W+0*(?:\d{1,3}|10[01]\d|102[0-3])(?!\d)", words=("PORT",))
 _RUNNER: Final = pattern(r"(?<![\w-])(?:poetry|pipenv|uv|pdm|hatch|conda)\s+run", words=("run",))
 _INSTALLS: Final = pattern(r"(?<![\w-])(?:pip3?|npm|poetry|pipenv)\s+install", words=("install",))
@@ -174,15 +176,15 @@ def check_code(build: Build, owned: list[str], chain: list[Stage]) -> None:
     for path, code in _code(build):
         if _CODE_PORT.search(code):
             raise Obstacle("a port in the code is below 1024", 0, context.repository_path(path))
-        if "/root/" in code or re.search(r"['\"]~/", code):
+        if "/root/" in code or "'~/" in code or '"~/' in code:
             raise Obstacle("the program names a path in root's home", 0, build.project.context.repository_path(path))
-        for literal in re.findall(r"['\"](?:sqlite:///)?(/[\w./-]+)['\"]", code):
+        for literal in _PATHS.findall(code):
             if place := foreign(literal):
                 where = build.project.context.repository_path(path)
                 # Routes look like paths; only what the system has, or what is opened, counts.
                 if place.startswith(("/var/", "/mnt/", "/srv/")) or f"open('{literal}" in code.replace('"', "'"):
                     raise Obstacle(f"whether the program writes to {place} is not known", 0, where)
-        found = re.search(r"sqlite:///(/[\w./-]+)", code)
+        found = _DATABASE.search(code)
         if found and not any(f"{found[1]}/".startswith(f"{item}/") for item in owned):
             where = build.project.context.repository_path(path)
             raise Obstacle(f"the database {found[1]} would stay root's", 0, where)

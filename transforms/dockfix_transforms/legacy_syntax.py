@@ -228,6 +228,8 @@ def _ports(build: Build, instruction: Instruction) -> Iterator[Fix]:
     """Write the ports of EXPOSE without an address or a port of the host, and the protocol in lower case."""
     edits = []
     for start, end in split_words(instruction.value):
+        if instruction.value[start:end].isdecimal():
+            continue
         match = _PORT.match(instruction.value[start:end])
         wanted = match[1] + (match[2] or "").lower() if match else ""
         span = instruction.arguments.raw_span(start, end)

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from dockfix_transforms._slim_needs import SlimNeeds
 
 _HEAD: Final = frozenset({"FROM", "ARG", "ENV", "LABEL", "SHELL", "WORKDIR", "MAINTAINER"})
-_VARIABLE: Final = pattern(r"\$\{?(\w+)")
+_VARIABLE: Final = pattern(r"\$\{?(\w+)", words=("$",))
 _OTHER_MACHINES: Final = pattern(r"arm/|386|ppc|s390|riscv|mips")
-_NOTEBOOK: Final = pattern(r"\bjupyter")
+_NOTEBOOK: Final = pattern(r"\bjupyter", words=("jupyter",))
 _NEXT_LINE: Final = pattern(r"[ \t]*[\\`]\r?\n[ \t]*\Z")
 _NO_LIBRARY: Final = frozenset({"apt", "pip", "poetry", "uv-pip", "uv-sync", "pipenv", "pdm"})
 

@@ -15,7 +15,9 @@ from dockfix.syntax.patterns import pattern
 if TYPE_CHECKING:
     from dockfix.build.model import Step
 
-_REMOTE: Final = pattern(r"(?i:https?|git|ssh)://|git@|(?:[\w.-]+@)?github\.com[:/]")
+_REMOTE: Final = pattern(
+    r"(?i:https?|git|ssh)://|git@|(?:[\w.-]+@)?github\.com[:/]", words=("://", "git@", "github.com")
+)
 _GIT: Final = pattern(r"\.git(?:#.*)?\Z")
 _ARCHIVE: Final = pattern(r"\.(?:tar(?:\.(?:gz|bz2|xz|zst|lzma))?|tgz|tbz2?|txz|tzst|gz|bz2|xz)\Z", re.IGNORECASE)
 _JSON_STRING: Final = pattern(r'"(?:[^"\\]|\\.)*"')

@@ -172,7 +172,7 @@ def secret_spans(text: str, *, code: bool = False) -> list[tuple[int, int]]:
     spans: set[tuple[int, int]] = set()
     named = [_ASSIGNMENT] if ":" in text or "=" in text else []
     named += [_DEFAULT] if "," in text else []
-    if not code and (":" in text or "env" in lower):
+    if not code and any(sign in lower for sign in (": ", ":\t", "env ", "env\t")):
         named.append(_WHOLE_LINE)
     for expression in named:
         found = expression.finditer(text) if expression is _WHOLE_LINE else _searched(expression, text)

@@ -92,7 +92,8 @@ _MENTION: Final = pattern(
 )
 _ELSEWHERE: Final = pattern(
     r"(?:^|/)(?:tests?|testing|examples?|docs?|migrations|alembic|site-packages|node_modules|\.?venv|env|build|dist)/"
-    r"|(?:^|/)(?:tests?|test_[^/]*|[^/]*_test|conftest)\.py\Z"
+    r"|(?:^|/)(?:tests?|test_[^/]*|[^/]*_test|conftest)\.py\Z",
+    words=("/", "test"),
 )
 _USUAL: Final = ("app.py", "main.py", "wsgi.py", "application.py", "server.py", "run.py", "api.py")
 _MOST_FILES: Final = 400

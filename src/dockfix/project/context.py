@@ -14,7 +14,7 @@ from dockfix.records import record
 from dockfix.syntax.dockerignore import IgnoreFile, PatternError, compile_pattern, read_dockerignore
 from dockfix.syntax.patterns import pattern
 
-_REMOTE: Final = pattern(r"(?i:https?|git|ssh)://|git@")
+_REMOTE: Final = pattern(r"(?i:https?|git|ssh)://|git@", words=("://", "git@"))
 _WILDCARD: Final = pattern(r"[*?\[]")
 _BUILD_FILE: Final = pattern(
     r"(?:[Dd]ockerfile|[Cc]ontainerfile|(?:docker-)?compose)[^/]*\Z|\.[^/]*\Z|[^/]*\.(?:[Dd]ockerfile|sh|conf|cfg|ini|ya?ml|md|env)\Z"

@@ -24,7 +24,8 @@ _CANDIDATE: Final = pattern(
 )
 _ENDINGS: Final = (".yml", ".yaml", ".hcl", ".json", "akefile", ".mk", "ustfile", ".sh", ".bash")
 _STATES: Final = pattern(
-    r"(?:.*/)?(?:.*\.(?:ya?ml|hcl|json|sh|bash|mk)|(?:GNU)?[Mm]akefile|[Jj]ustfile|README.*|\.env.*)\Z"
+    r"(?:.*/)?(?:.*\.(?:ya?ml|hcl|json|sh|bash|mk)|(?:GNU)?[Mm]akefile|[Jj]ustfile|README.*|\.env.*)\Z",
+    words=(".y", ".hcl", ".json", ".sh", ".bash", ".mk", "akefile", "ustfile", "README", ".env"),
 )
 _MAX_DEPTH: Final = 3
 """Folders between the root and a file that says how something elsewhere is built; beside a Dockerfile any number."""
