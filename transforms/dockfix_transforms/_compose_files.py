@@ -85,6 +85,9 @@ def swarm(build: Build, file: ComposeFile) -> str | None:
         if isinstance(deploy, Mapping) and (keys := _SWARM.intersection(deploy)):
             return f"{name} is deployed to a swarm ({min(keys)}), and docker stack reads the old format"
     for path, kind in candidates(build.project.files):
+        around = "" if kind == "workflow" else posixpath.dirname(posixpath.dirname(path))  # of scripts/deploy.sh
+        if around and not file.path.startswith(f"{around}/"):
+            continue
         if kind in ("make", "script", "workflow") and _STACK.search(build.project.files.text(path) or ""):
             return f"{path} deploys it with docker stack or ecs-cli, which read the old format"
     return None

@@ -1,0 +1,1 @@
+docker stack deploy -c compose.yaml shop
