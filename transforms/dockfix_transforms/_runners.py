@@ -36,6 +36,8 @@ def without_runners(build: Build, stage: Stage, steps: Iterable[Step]) -> list[E
     *steps* are those of the final stage. The Dockerfile's own commands are edited; a script or a compose file that
     starts a package manager is an obstacle.
     """
+    if not any(_NAMES.search(step.instruction.value) for step in stage.of("FROM", "RUN", "COPY")):
+        return []  # no package manager is taken away
     edits: list[Edit] = []
     texts: list[tuple[str, Step]] = []
     for step in steps:
