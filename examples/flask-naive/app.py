@@ -6,6 +6,7 @@ import psycopg2
 from flask import Flask, jsonify
 
 app = Flask(__name__)
+app.config["SECRET_KEY"] = "b1f5c2d09a7e4c6d8f30"
 
 
 @app.route("/health")
