@@ -32,6 +32,8 @@ def difference(before: list[Answer], after: list[Answer]) -> list[tuple[str, boo
         (answer("hello"), answer("hello", 404), [("GET /: 200 → 404", True)]),
         (answer("oops", 500), answer("hello"), [("GET /: 500 → 200", False)]),
         (answer("oops", 500), answer("another page", 500), []),
+        (answer("at /usr/local/lib", 400), answer("at /opt/venv/lib", 400), []),
+        (answer("oops", 404), answer("oops", 403), [("GET /: 404 → 403", True)]),
         (answer("x", kind="text/html"), answer("x", kind="text/plain"), None),
         (
             answer("x", kind="text/javascript; charset=utf-8"),

@@ -23,6 +23,7 @@ _SAME_TYPES: Final = {
     "image/vnd.microsoft.icon": "image/x-icon",
 }
 """Names of one type: which of them a program says depends on whether the image has /etc/mime.types (RFC 9239)."""
+_ERROR: Final = 400
 _SERVER_ERROR: Final = 500
 _SHOWN: Final = 60
 
@@ -93,8 +94,8 @@ def _route(old: Sequence[Answer], new: Sequence[Answer]) -> Iterator[Difference]
         better = status is None or (status >= _SERVER_ERROR and (new[0].status or 999) < _SERVER_ERROR)
         yield Difference(f"{_named(old[0])} → {_named(new[0])}", not better)
         return
-    if status is None or status >= _SERVER_ERROR:
-        return  # what an error page shows depends on the server
+    if status is None or status >= _ERROR:
+        return  # what an error page shows depends on the server: a debugger's shows paths, variables, the source
     for what, pick in (("content type", _type), ("location", _location)):
         values = {pick(answer) for answer in old}
         others = {pick(answer) for answer in new}
