@@ -44,7 +44,7 @@ def without_recommends(
     build: Build, step: Step, commands: tuple[AptCommand, ...], present: Present
 ) -> Iterator[Fix | Skip]:
     """Add ``--no-install-recommends`` to the installs of a RUN, and name what their packages need all the same."""
-    if "nstall-Recommends" in build.dockerfile.text:
+    if present.configured:
         return
     text = build.dockerfile.text
     edits: list[Edit] = []
@@ -121,6 +121,8 @@ class Present:
     def __init__(self, build: Build) -> None:
         self._build = build
         self._found: dict[int, set[str]] = {}
+        self.configured = "nstall-Recommends" in build.dockerfile.text
+        """Whether the Dockerfile tells apt itself whether recommended packages are installed."""
 
     def add(self, step: Step, commands: tuple[AptCommand, ...]) -> None:
         """Take note of what *step* installs; the steps come in the order of the file."""
