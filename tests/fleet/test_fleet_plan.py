@@ -16,6 +16,7 @@ from campaigns import DOCKERFILE, Fleet
 from forge_server import commit, git
 from killing import start
 
+from dockfix.fleet import plan as plans
 from dockfix.fleet import processes
 from dockfix.fleet.campaign import CampaignError, load_campaign
 from dockfix.fleet.journal import Journal
@@ -178,7 +179,7 @@ def test_a_full_disk_stops_the_campaign_and_says_so(fleet: Fleet, tmp_path: Path
     folder = tmp_path / "small"
     folder.mkdir()
     mount = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
-    script = f"mount -t tmpfs -o size=1m none {folder}"
+    script = f"mount -t tmpfs -o size=1m none {folder} && mount -t tmpfs -o size=64k none /dev/shm"
     if subprocess.run([*mount, script], capture_output=True, check=False).returncode:
         pytest.skip("no small disk can be mounted here")
     command = [sys.executable, "-c", "from dockfix.cli.main import main; main()", "fleet", "plan", str(fleet.path)]
@@ -193,6 +194,37 @@ def test_a_full_disk_stops_the_campaign_and_says_so(fleet: Fleet, tmp_path: Path
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("dockfix: ")
     assert "space" in last or "full" in last
+
+
+def test_clones_are_made_in_memory_where_there_is_plenty_and_go(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    memory = fleet.root / "memory"
+    memory.mkdir()
+    monkeypatch.setattr(plans, "_MEMORY", str(memory))
+    fleet.limits = replace(fleet.limits, megabytes=1)
+    place = Path(plans._place(fleet.folder, "", 1e6))
+    assert place.parent == memory
+    assert place.stat().st_mode & 0o077 == 0
+    (place / "of-a-killed-run").mkdir()
+    fleet.add("acme/one")
+    assert fleet.plan() == 0
+    assert list(memory.iterdir()) == []
+    place.mkdir(mode=0o755)
+    assert plans._place(fleet.folder, "", 1e6) == f"{fleet.folder}/.dockfix-clones", "somebody else made it"
+    assert plans._place(fleet.folder, "", 1e15) == f"{fleet.folder}/.dockfix-clones", "that much there is not"
+
+
+@pytest.mark.parametrize("option", [[], ["--scratch", "."]])
+def test_what_lies_in_the_folder_stays(fleet: Fleet, option: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet.add("acme/one")
+    path = str(fleet.path)
+    monkeypatch.chdir(fleet.root)
+    (fleet.root / "work").mkdir()
+    (fleet.root / "work/mine").write_text("mine\n")
+    assert start("plan", path, "--folder", ".", *option, said=fleet.root / "said.txt").wait() == 0, (
+        fleet.root / "said.txt"
+    ).read_text()
+    assert (fleet.root / "work/mine").exists()
+    assert not (fleet.root / ".dockfix-clones").exists()
 
 
 def test_another_campaign_does_not_take_the_folder(fleet: Fleet) -> None:

@@ -136,4 +136,4 @@ def test_plan_goes_on_where_it_was(fleet: Fleet, tmp_path: Path) -> None:
     assert fleet.plan() == 0
     assert fleet.said.count("cached") >= done
     assert {fleet.standing(name).state for name in fleet.names} == {"changed"}
-    assert not (Path(fleet.folder) / "work").exists()
+    assert not (Path(fleet.folder) / ".dockfix-clones").exists()

@@ -76,7 +76,7 @@ def test_no_argument_list_no_file_no_output(
     monkeypatch.setenv("TMPDIR", str(folder))
     watch = Watch(folder)
     watch.start()
-    plan = start("plan", str(path), "--folder", str(folder / "plan"), said=said).wait()
+    plan = start("plan", str(path), "--folder", str(folder / "plan"), "--scratch", str(folder), said=said).wait()
     publish = start("publish", str(path), "--folder", str(folder / "plan"), said=said).wait()
     start("report", str(path), "--folder", str(folder / "plan"), said=said).wait()
     watch.done = True

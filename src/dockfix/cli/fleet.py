@@ -63,6 +63,7 @@ def _explained() -> Iterator[None]:
 @click.option("--select", multiple=True, metavar="NAME,...", help="Only these transforms.")
 @click.option("--jobs", type=click.IntRange(0), default=0, metavar="N", help="Repositories at once; 0 is one a core.")
 @click.option("--shard", callback=_shard, metavar="I/N", help="Only the I-th of N parts; `join` puts them together.")
+@click.option("--scratch", default="", metavar="DIR", help="Where clones are made and removed again.")
 @click.option("--cluster", default="", metavar="tcp://HOST:PORT", help="Run on this Dask cluster.")
 def plan(
     path: str,
@@ -71,6 +72,7 @@ def plan(
     select: tuple[str, ...],
     jobs: int,
     shard: tuple[int, int] | None,
+    scratch: str,
     cluster: str,
 ) -> int:
     """Clone every repository, run the chain, keep the patches. Needs no write access."""
@@ -80,7 +82,7 @@ def plan(
     names = tuple(name.strip() for item in select for name in item.split(",") if name.strip())
     with _explained():
         campaign = load_campaign(path, files, names)
-        failed = run(campaign, _folder(campaign, folder), jobs=jobs, shard=shard, cluster=cluster)
+        failed = run(campaign, _folder(campaign, folder), jobs=jobs, shard=shard, cluster=cluster, scratch=scratch)
         _table(_folder(campaign, folder))
     return 1 if failed else 0
 

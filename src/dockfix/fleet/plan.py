@@ -7,14 +7,16 @@ both are the same.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 from dockfix.fleet.campaign import Campaign, CampaignError
 from dockfix.fleet.journal import Journal, locked
@@ -22,6 +24,12 @@ from dockfix.fleet.progress import Progress
 from dockfix.fleet.repositories import in_shard, repositories
 from dockfix.fleet.secret import read_secret
 from dockfix.fleet.worker import Job, Planned, chain_key, plan_repository
+
+_CLONES: Final = ".dockfix-clones"
+"""A folder that nobody else has: it is removed, whatever it holds."""
+_MEMORY: Final = "/dev/shm"
+_PLENTY: Final = 4
+"""Times what the clones may need at most."""
 
 
 def plan(
@@ -31,9 +39,13 @@ def plan(
     jobs: int = 0,
     shard: tuple[int, int] | None = None,
     cluster: str = "",
+    scratch: str = "",
     progress: Progress | None = None,
 ) -> int:
-    """Plan all repositories of *campaign* into *folder*; return how many failed. Raises ``CampaignError``."""
+    """Plan all repositories of *campaign* into *folder*; return how many failed. Raises ``CampaignError``.
+
+    Clones are made in *scratch*, where it is given.
+    """
     key = chain_key(campaign.chain)
     with locked(folder, "plan"):
         journal = Journal(folder, create=True)
@@ -46,8 +58,10 @@ def plan(
             journal.remember("chain", key)
             journal.remember("title", campaign.title)
             progress = progress or Progress("plan", total)
-            with _scratch(folder) as scratch, _executor(jobs, cluster) as (executor, width):
-                wanted = _jobs(journal, campaign, key, None if cluster else scratch)
+            workers = jobs or os.cpu_count() or 1
+            place = _place(folder, scratch, workers * campaign.limits.megabytes * 1e6)
+            with _scratch(place) as clones, _executor(workers, cluster) as (executor, width):
+                wanted = _jobs(journal, campaign, key, None if cluster else clones)
                 return _run(executor, width, wanted, journal, key, progress)
         finally:
             if progress is not None:
@@ -117,9 +131,8 @@ def _answer(future: Future[Planned], job: Job) -> Planned:
 
 
 @contextmanager
-def _scratch(folder: str) -> Iterator[str]:
+def _scratch(path: str) -> Iterator[str]:
     """Give an empty folder for clones. Those of runs that were killed go, as far as nothing writes there any more."""
-    path = os.path.join(os.path.abspath(folder), "work")
     shutil.rmtree(path, ignore_errors=True)
     try:
         os.makedirs(path, 0o700, exist_ok=True)
@@ -132,13 +145,36 @@ def _scratch(folder: str) -> Iterator[str]:
         shutil.rmtree(path, ignore_errors=True)
 
 
+def _place(folder: str, scratch: str, needed: float) -> str:
+    """Return where clones are made: in *scratch*, or in memory where there is plenty of it, else beside the plan.
+
+    Making and removing small files on a disk takes longer than everything else. The place is the same in every run,
+    so that the next one removes what a killed one left.
+    """
+    usual = os.path.join(os.path.abspath(scratch or folder), _CLONES)
+    if scratch:
+        return usual
+    place = f"{_MEMORY}/dockfix-{os.getuid()}-{hashlib.sha256(os.fsencode(usual)).hexdigest()[:16]}"
+    try:
+        disk = os.statvfs(_MEMORY)
+        with open("/proc/meminfo", encoding="ascii") as file:
+            free = next(int(line.split()[1]) * 1024 for line in file if line.startswith("MemAvailable:"))
+        if min(disk.f_bavail * disk.f_frsize, free) < needed * _PLENTY:
+            return usual
+        os.makedirs(place, 0o700, exist_ok=True)
+        found = os.lstat(place)
+    except (OSError, StopIteration):
+        return usual
+    own = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077
+    return place if own else usual
+
+
 @contextmanager
 def _executor(jobs: int, cluster: str) -> Iterator[tuple[Executor, int]]:
     """Give an executor, and how many jobs it is to have at once."""
     if not cluster:
-        workers = jobs or os.cpu_count() or 1
-        with ThreadPoolExecutor(workers) as pool:
-            yield pool, workers * 2
+        with ThreadPoolExecutor(jobs) as pool:
+            yield pool, jobs * 2
         return
     try:
         from distributed import Client
