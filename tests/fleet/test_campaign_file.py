@@ -9,7 +9,7 @@ from killing import start
 
 from dockfix.fleet.campaign import CampaignError, load_campaign
 from dockfix.fleet.repositories import in_shard, repositories
-from dockfix.fleet.worker import chain_key
+from dockfix.fleet.worker import check_chain
 
 TOP = 'name = "tidy"\ntitle = "Tidy up"\n'
 
@@ -65,7 +65,7 @@ def test_a_chain_that_cannot_run_is_the_campaigns_failure(tmp_path: Path, chain:
     path = tmp_path / "campaign.toml"
     path.write_text(f"{TOP}[chain]\n{chain}\n")
     with pytest.raises(CampaignError, match=message):
-        chain_key(load_campaign(str(path)).chain)
+        check_chain(load_campaign(str(path)).chain)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from dockfix.fleet.journal import Journal, locked
 from dockfix.fleet.progress import Progress
 from dockfix.fleet.repositories import in_shard, repositories
 from dockfix.fleet.secret import read_secret
-from dockfix.fleet.worker import Job, Planned, chain_key, plan_repository
+from dockfix.fleet.worker import Job, Planned, chain_key, check_chain, plan_repository
 
 _CLONES: Final = ".dockfix-clones"
 """A folder that nobody else has: it is removed, whatever it holds."""
@@ -51,6 +51,8 @@ def plan(
         journal = Journal(folder, create=True)
         try:
             _same_campaign(journal, campaign)
+            if journal.get("chain") != key:
+                check_chain(campaign.chain)
             found = repositories(campaign, _of_organisation(campaign))
             total = journal.set_repositories(entry for entry in found if in_shard(entry[0], shard))
             if not total and shard is None:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Iterable
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -165,10 +165,16 @@ def _request(chain: ChainSettings, root: str, home: str, dockerfiles: list[str])
 
 
 def chain_key(chain: ChainSettings) -> str:
-    """Return what identifies the chain: its code, the transforms and tables, the options.
+    """Return what identifies the chain: its code, the transforms and tables, the options. Nothing is loaded for it."""
+    from dockfix.registry import OWN_PACKAGE, _installed_packages
 
-    Raises ``CampaignError`` where a transform cannot be loaded or does not exist.
-    """
+    packages = {"dockfix", *(name.partition(".")[0] for name in (OWN_PACKAGE, *_installed_packages()))}
+    settings = json.dumps(asdict(chain), sort_keys=True, default=str)
+    return hashlib.sha256(f"{_code(packages)}\n{settings}".encode()).hexdigest()
+
+
+def check_chain(chain: ChainSettings) -> None:
+    """Raise ``CampaignError`` where a transform cannot be loaded or does not exist."""
     from dockfix.registry import RegistryError, choose, load_transforms
 
     with tempfile.TemporaryDirectory(prefix="dockfix-") as scratch:
@@ -179,16 +185,14 @@ def chain_key(chain: ChainSettings) -> str:
             raise CampaignError(str(error).replace(f"{scratch}/", "")) from error
     if unknown := set(chain.options) - {item.name for item in transforms}:
         raise CampaignError(f"chain.options: unknown transform: {', '.join(sorted(unknown))}")
-    packages = {"dockfix", *(item.function.__module__.partition(".")[0] for item in transforms)}
-    settings = json.dumps(asdict(chain), sort_keys=True, default=str)
-    return hashlib.sha256(f"{_code(packages)}\n{settings}".encode()).hexdigest()
 
 
 def _code(packages: Iterable[str]) -> str:
     """Return a hash of the code and the tables of installed packages."""
     digest = hashlib.sha256()
     for package in sorted(packages):
-        for folder in getattr(sys.modules.get(package), "__path__", ()):
+        spec = find_spec(package)
+        for folder in (spec.submodule_search_locations or ()) if spec else ():
             for path in sorted(Path(folder).rglob("*")):
                 if path.suffix in (".py", ".toml"):
                     digest.update(f"{path.relative_to(folder)}\0".encode())
