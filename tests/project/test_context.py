@@ -40,6 +40,15 @@ STATEMENTS = {
         ".github/workflows/ci.yml",
         "jobs:\n  a:\n    steps:\n      - run: docker build -t x -f docker/Dockerfile .\n",
     ),
+    "workflow with a command in the tag": (
+        ".github/workflows/ci.yml",
+        "jobs:\n  a:\n    steps:\n      - run: docker build -f docker/Dockerfile --tag web:$(date +%s | cut -c1-9) .\n",
+    ),
+    "workflow with an expression in the tag": (
+        ".github/workflows/ci.yml",
+        "jobs:\n  a:\n    steps:\n      - run: |\n          docker build --cache-from ${{ env.IMAGE }}:latest \\\n"
+        "            --tag '${{ env.IMAGE }}':`git describe --tags` --file docker/Dockerfile \"$(pwd)\"\n",
+    ),
     "workflow action": (
         ".github/workflows/ci.yml",
         "jobs:\n  a:\n    steps:\n      - uses: docker/build-push-action@v6\n"

@@ -9,7 +9,7 @@ from typing import Final
 from weakref import WeakKeyDictionary
 
 from dockfix.project.files import Files
-from dockfix.records import record
+from dockfix.records import record, replace
 from dockfix.syntax.compose import Value, read_yaml
 from dockfix.syntax.patterns import pattern
 
@@ -40,6 +40,8 @@ _HERE: Final = pattern(
     r"\$\(pwd\)|\$\{?PWD\}?|\$\(PWD\)|\$\(CURDIR\)|\$\{\{\s*github\.workspace\s*\}\}|\$\{?GITHUB_WORKSPACE\}?"
     r"|\$\{?CI_PROJECT_DIR\}?|`pwd`"
 )
+_FILLED: Final = pattern(r"\$\{\{[^{}\n]*\}\}|\$\((?!\()[^()\n]*\)|`[^`\n]*`")
+"""What something else puts in its place: one word, or part of one, whatever it is written with."""
 _SWITCHES: Final = frozenset(
     {"--no-cache", "--pull", "--push", "--load", "-q", "--quiet", "--rm", "--force-rm", "--squash", "--compress"}
     | {"--debug", "-D", "--check", "--disable-content-trust", "--layers", "--tls-verify", "--squash-all"}
@@ -207,21 +209,27 @@ def _script(path: str, text: str) -> Iterator[_Statement]:
 def _commands(text: str, bases: tuple[str, ...], first_line: int) -> Iterator[_Statement]:
     if "build" not in text and "bud" not in text:
         return
-    joined = _JOINED.sub("  ", text)  # the same length, save for the line numbers of what follows
+    joined = _JOINED.sub(lambda match: " " * len(match[0]), text)
     for match in _BUILD.finditer(joined):
         before = joined[joined.rfind("\n", 0, match.start()) + 1 : match.start()]
         if before.lstrip().startswith(("#", "echo ")) or re.search(r"(?:^|[\s;&(@])(?:cd|pushd)\s", before):
             continue
         import shlex
 
-        end = _END.search(joined, match.end())
+        rest = _FILLED.sub(_one_word, _HERE.sub(".", joined[match.end() :].partition("\n")[0]))
+        end = _END.search(rest)
         try:
-            words = shlex.split(_HERE.sub(".", joined[match.end() : end.start() if end else len(joined)]))
+            words = shlex.split(rest[: end.start()] if end else rest)
         except ValueError:
             continue
-        statement = _arguments(words, bases, first_line + joined.count("\n", 0, match.start()) + 1)
+        statement = _arguments(words, bases, first_line + text.count("\n", 0, match.start()) + 1)
         if statement is not None:
             yield statement
+
+
+def _one_word(filled: re.Match[str]) -> str:
+    """Return what a command or a template fills in, written as one word."""
+    return re.sub(r"[^\w$(){}`./:%+-]", "_", filled[0])
 
 
 def _arguments(words: list[str], bases: tuple[str, ...], line: int) -> _Statement | None:
@@ -260,7 +268,7 @@ def _workflow(path: str, text: str) -> Iterator[_Statement]:
             lines = job.get("script") if isinstance(job, Mapping) else None
             for command in lines if isinstance(lines, tuple) else (lines,):
                 if isinstance(command, str):
-                    yield from _commands(command, ("",), 0)
+                    yield from _nowhere(_commands(command, ("",), 0))
 
 
 def _workflow_step(step: Mapping[str, Value]) -> Iterator[_Statement]:
@@ -273,7 +281,12 @@ def _workflow_step(step: Mapping[str, Value]) -> Iterator[_Statement]:
         folder = step.get("working-directory")
         base = inside("", folder) if isinstance(folder, str) else ""
         if base is not None:
-            yield from _commands(run, (base,), 0)
+            yield from _nowhere(_commands(run, (base,), 0))
+
+
+def _nowhere(found: Iterator[_Statement]) -> Iterator[_Statement]:
+    """Yield what was *found* without its lines, which count within a text in the document."""
+    return (replace(statement, line=0) for statement in found)
 
 
 _READERS: Final[Mapping[str, Callable[[str, str], Iterator[_Statement]]]] = {
