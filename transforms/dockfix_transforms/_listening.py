@@ -34,6 +34,8 @@ _PORTS: Final[Mapping[str, tuple[int, str, frozenset[str]]]] = {
     "uwsgi": (0, "0.0.0.0", frozenset({"--http", "--http-socket"})),
 }
 """A server's own port and address, and the options that change them."""
+_CONFIGS: Final = {"gunicorn": "gunicorn.conf.py", "hypercorn": ""}
+"""Servers that read a configuration file, and the one that they read when none is named."""
 _HOSTS: Final = frozenset({"--host", "-h", "--host-name", "-u", "--unix", "--uds", "--fd", "--server.address"})
 _VARIABLES: Final = {
     "gunicorn": "PORT",
@@ -170,7 +172,7 @@ def _server(called: Call, name: str, rest: list[str], python: str) -> Listening 
         host, text = _address(values[-1])
         host = "" if hosts & {"", "0.0.0.0", "[::]", "127.0.0.1", "localhost"} else host
         number, variable = _number(text, env, expanded)
-    elif name == "gunicorn" and (config := _gunicorn_config(build, step, rest)) is not None:
+    elif name in _CONFIGS and (config := _configured(build, name, rest)) is not None:
         host, number, variable = config
     elif variable is not None and variable in env:
         number = _number(env[variable] or "", env, False)[0]
@@ -204,11 +206,13 @@ def _file(build: Build, name: str) -> str | None:
     return found[0] if len(found) == 1 else None
 
 
-def _gunicorn_config(build: Build, step: Step, rest: list[str]) -> tuple[str, int | None, str | None] | None:
-    """Return what gunicorn's configuration file binds, None where there is none or it binds nothing."""
+def _configured(build: Build, program: str, rest: list[str]) -> tuple[str, int | None, str | None] | None:
+    """Return what the configuration file of *program* binds, None where there is none or it binds nothing."""
     named = _options(rest, frozenset({"-c", "--config"}))
-    name = named[-1].removeprefix("file:") if named else "gunicorn.conf.py"
-    path = _file(build, name)
+    name = named[-1].removeprefix("file:") if named else _CONFIGS[program]
+    if not name:
+        return None
+    path = _file(build, name.removeprefix("python:"))
     if path is None:
         return ("?", None, None) if named else None
     text = build.project.context.text(path) or ""

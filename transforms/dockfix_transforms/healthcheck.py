@@ -199,7 +199,8 @@ def _question(build: Build, found: Listening) -> tuple[str, str]:
     if route is None:
         number = f"int({lookup})" if lookup else str(found.port)
         question = f"{imports}socket; socket.create_connection(('127.0.0.1', {number}), timeout=4).close()"
-        return question, f"check that port {found.port or found.variable} accepts connections"
+        shown = f"port {found.port}" if found.port is not None else f"the port in ${found.variable}"
+        return question, f"check that {shown} accepts connections"
     host, path = route
     address = f"'http://{host}:' + {lookup} + '{path}'" if lookup else f"'http://{host}:{found.port}{path}'"
     question = f"{imports}urllib.request as u; u.build_opener(u.ProxyHandler({{}})).open({address}, timeout=4)"
