@@ -13,7 +13,7 @@ from typing import Final
 from dockfix.build.model import Build
 from dockfix.development import development
 from dockfix.ignores import Ignores
-from dockfix.merge import inside, move_lines, syntax_error, without_overlaps
+from dockfix.merge import closing, inside, move_lines, syntax_error, without_overlaps
 from dockfix.project.files import Files
 from dockfix.records import record, replace
 from dockfix.result import Done, Failure, Refused, Result
@@ -298,6 +298,8 @@ class _Run:
             before = files.text(path)
             if before is None and (path in files.paths or files.is_directory(path)):
                 return f"{path} cannot be read, so it is not replaced"
+            if path == self.path and self.build is not None:
+                some = [*some, *closing(self.build.dockerfile, some)]
             try:
                 contents[path] = apply_edits(before or "", some)
             except OverlapError as error:

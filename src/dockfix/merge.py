@@ -5,7 +5,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 
-from dockfix.syntax.edit import Edit
+from dockfix.syntax.dockerfile import Dockerfile
+from dockfix.syntax.edit import Edit, delete
 from dockfix.transform import Fix
 
 
@@ -91,3 +92,17 @@ def syntax_error(path: str, text: str) -> str | None:
     except Exception as error:
         return " ".join(str(error).split())
     return None
+
+
+def closing(dockerfile: Dockerfile, edits: Iterable[Edit]) -> list[Edit]:
+    """Return the edit that closes an instruction at the end of the file, where *edits* add something behind it.
+
+    A last line that ends in a continuation character continues into nothing: what is added would become part of it.
+    """
+    instructions = dockerfile.instructions
+    last = instructions[-1] if instructions else None
+    if last is None or last.heredocs or dockerfile.text[last.text_end : last.end].strip() != dockerfile.escape:
+        return []
+    if not any(edit.end >= last.end and edit.replacement for edit in edits):
+        return []
+    return [delete(last.text_end, dockerfile.text.index(dockerfile.escape, last.text_end) + 1)]
