@@ -31,7 +31,8 @@ _ENVIRONMENT: Final = frozenset(
 # What the application reads and no install does; everything else is given to the builder as well.
 _RUNTIME_ONLY: Final = pattern(
     r"(?:PYTHONUNBUFFERED|PYTHONDONTWRITEBYTECODE|PYTHONPATH|PORT|HOST|TZ|APP_.*|FLASK_.*|DJANGO_.*|UVICORN_.*|GUNICORN_.*"
-    r"|DEBUG|DATABASE_.*|DB_.*|POSTGRES_.*|MYSQL_.*|REDIS_.*|CELERY_.*|.*SECRET.*|.*PASSWORD.*|.*TOKEN.*|.*_KEY)\Z"
+    r"|DEBUG|DATABASE_.*|DB_.*|POSTGRES_.*|MYSQL_.*|REDIS_.*|CELERY_.*|C_FORCE_ROOT"
+    r"|.*SECRET.*|.*PASSWORD.*|.*TOKEN.*|.*_KEY)\Z"
 )
 _MANIFEST: Final = pattern(
     r"(?:.*\.(?:txt|in|lock)|pyproject\.toml|poetry\.toml|uv\.toml|\.python-version|setup\.(?:py|cfg)|Pipfile|constraints.*|requirements)\Z"
@@ -270,7 +271,7 @@ def _run_role(step: Step, release: str | None) -> tuple[Role, set[str]]:
         for package in _named(install, line):
             _check_apt_package(package, line)
         changes, dropped, left = _final_packages(install, release, line)
-        edits += changes
+        edits += changes if left else _without(commands, install) or changes
         gone |= dropped
         kept += left
     if not gone and not edits:
@@ -315,6 +316,14 @@ def _final_packages(install: Install, release: str | None, line: int) -> tuple[l
     if kept and not any(runtime_packages(word.value or "", release) is None for word in words) and not edits:
         kept = 0
     return edits, gone, kept
+
+
+def _without(commands: Sequence[Command], install: Install) -> list[Edit]:
+    """Return the edit that takes an install, with the comments above it, out of a chain of commands."""
+    at = next((at for at, command in enumerate(commands) if command is install.command), 0)
+    if not at or install.command.before != "&&" or commands[at - 1].depth != install.command.depth:
+        return []
+    return [delete(install.script.span(commands[at - 1])[1], install.script.span(install.command)[1])]
 
 
 def _comments(pieces: Sequence[tuple[int, int, int]], begin: int, end: int) -> Iterator[bool]:
