@@ -80,8 +80,8 @@ def _fixes(fixes: Sequence[Done], prefix: str, paint: Paint) -> Iterator[str]:
 def _skips(skips: Sequence[Refused], prefix: str, paint: Paint) -> Iterator[str]:
     for name, group in _by_transform(skips):
         yield f"  {paint(name, 'refused')}\n"
-        for refused in group:
-            yield f"    {place(prefix, refused.path, refused.line)}: {refused.reason}\n"
+        for path, line, reason in dict.fromkeys((one.path, one.line, one.reason) for one in group):
+            yield f"    {place(prefix, path, line)}: {reason}\n"
 
 
 def _by_transform(items: Iterable[Item]) -> Iterator[tuple[str, list[Item]]]:
