@@ -33,6 +33,7 @@ _MAKES_VENV: Final = pattern(r"-m\s+venv|virtualenv|\b(?:uv|poetry|pipenv|pdm)\b
 _NODE_INSTALL: Final = pattern(r"\b(?:npm|yarn|pnpm|bun)\b")
 _COMPOSE: Final = pattern(r"(?:docker-)?compose(?:[.-][^/]*)?\.ya?ml\Z")
 _ENVIRONMENTS: Final = (".venv", "venv", "env")
+_SUFFIXES: Final = (".dockerfile", ".Dockerfile")
 _CACHES: Final = ("node_modules", "__pycache__", "*.py[cod]", ".pytest_cache", ".mypy_cache", ".ruff_cache")
 
 
@@ -179,8 +180,12 @@ def _entries(build: Build, context: Context) -> Iterator[_Entry]:
     yield _Entry(editors, "**/.DS_Store", (".DS_Store", "folder/.DS_Store"))
     own = build.path[len(context.root) + 1 :] if context.root else build.path
     dockerfiles = [name for name in top if name.startswith("Dockerfile")]
-    if "/" not in own and not own.startswith("Dockerfile"):
+    if "/" not in own and not own.startswith("Dockerfile") and not own.endswith(_SUFFIXES):
         yield _Entry("Docker", own, (own,))
+    for suffix in _SUFFIXES:
+        named = sorted(name for name in top if name.endswith(suffix) and name in paths)
+        if named:
+            yield _Entry("Docker", named[0] if len(named) == 1 else f"*{suffix}", tuple(named))
     if dockerfiles and all(name in paths and re.match(r"Dockerfile(?:[.-]|\Z)", name) for name in dockerfiles):
         yield _Entry("Docker", "Dockerfile*", tuple(sorted(dockerfiles)))
     if context.ignore_path.endswith("/.dockerignore") or context.ignore_path == ".dockerignore":
@@ -235,8 +240,9 @@ def _needed(entry: _Entry, build: Build, context: Context, code: Code) -> str | 
         for path in context.paths:
             if path.endswith((".pyc", ".pyd")) and "__pycache__/" not in path and path[:-1] not in files:
                 return f"{path} has no source beside it"
-    word = "compose" if "*.y*ml" in name else name.rstrip("*")
-    expression = r"(?:docker-)?compose[\w.-]*\.ya?ml" if "*.y*ml" in name else re.escape(word)
+    word = "compose" if "*.y*ml" in name else name.strip("*")
+    anything = r"[\w.-]*" if name.startswith("*.") else ""
+    expression = r"(?:docker-)?compose[\w.-]*\.ya?ml" if "*.y*ml" in name else anything + re.escape(word)
     mentioned = word in commands and re.search(rf"(?<![\w.-]){expression}(?![\w-])", commands)
     if mentioned and entry.group != "Version control":
         made_inside = name in _ENVIRONMENTS and _MAKES_VENV.search(commands)
