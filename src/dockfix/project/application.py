@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from functools import lru_cache
 from typing import Final, Literal
 
 from dockfix.project.files import Files
@@ -105,7 +106,7 @@ def find_applications(files: Files, root: str) -> tuple[Application, ...]:
     present = {path[len(prefix) :] for path in files.below(root) if path.endswith(".py")}
     paths = [path for path in sorted(present) if not _ELSEWHERE.search(path)][:_MOST_FILES]
     known = set(paths)
-    from dockfix.project.python_module import Module, django_application, parse_module, state_of
+    from dockfix.project.python_module import Module, django_application, parse_module
 
     found: list[Application] = []
     state: list[State] = []
@@ -118,14 +119,23 @@ def find_applications(files: Files, root: str) -> tuple[Application, ...]:
             if django is not None:
                 found.append(django)
             continue
-        tree = parse_module(text)
-        if tree is None:
+        kept = _state_in(path, text)
+        if kept is None:
             continue
-        state += state_of(path, tree)
-        if _MENTION.search(text):
+        state += kept
+        if _MENTION.search(text) and (tree := parse_module(text)) is not None:
             found += Module(path, tree, known, lambda path: files.text(prefix + path)).applications()
     apps = [replace(item, state=tuple(state)) for item in found]
     return tuple(sorted(apps, key=_likeliness))
+
+
+@lru_cache(maxsize=1024)
+def _state_in(path: str, text: str) -> tuple[State, ...] | None:
+    """Return the state that a module keeps, None where it cannot be parsed; it is asked for after every change."""
+    from dockfix.project.python_module import parse_module, state_of
+
+    tree = parse_module(text)
+    return None if tree is None else tuple(sorted(state_of(path, tree), key=lambda state: state.line))
 
 
 def _likeliness(application: Application) -> tuple[bool, int, bool, str]:

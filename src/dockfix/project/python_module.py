@@ -369,24 +369,27 @@ def state_of(path: str, tree: ast.Module) -> Iterator[State]:
                 random = called.endswith((".urandom", "token_hex", "token_urlsafe", "token_bytes", "uuid4"))
                 if random and "secret" in ast.unparse(statement).lower():
                     yield State(path, call.lineno, "the secret key is another one in every process")
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+    waiting: list[tuple[ast.AST, bool]] = [(tree, False)]
+    while waiting:
+        node, inside = waiting.pop()
+        inside = inside or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        waiting += [(child, inside) for child in ast.iter_child_nodes(node)]
+        if isinstance(node, ast.Constant):
             if node.value in (":memory:", "sqlite://", "sqlite:///:memory:"):
                 yield State(path, node.lineno, "the database is in memory")
             elif node.value in ("SimpleCache", "simple", "flask_caching.backends.SimpleCache"):
                 yield State(path, node.lineno, "the cache is in the process")
-        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        if not inside:
             continue
-        for inner in ast.walk(node):
-            if isinstance(inner, ast.Global):
-                yield State(path, inner.lineno, f"global {', '.join(inner.names)}")
-            name: str | None = None
-            if isinstance(inner, ast.Call) and isinstance(inner.func, ast.Attribute) and inner.func.attr in _MUTATORS:
-                name = _dotted(inner.func.value)
-            elif isinstance(inner, ast.Subscript) and isinstance(inner.ctx, ast.Store | ast.Del):
-                name = _dotted(inner.value)
-            if name in containers and isinstance(inner, ast.expr):
-                yield State(path, inner.lineno, f"{name} is changed in the process")
+        name: str | None = None
+        if isinstance(node, ast.Global):
+            yield State(path, node.lineno, f"global {', '.join(node.names)}")
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _MUTATORS:
+            name = _dotted(node.func.value)
+        elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store | ast.Del):
+            name = _dotted(node.value)
+        if name in containers and isinstance(node, ast.expr):
+            yield State(path, node.lineno, f"{name} is changed in the process")
 
 
 def django_application(files: Files, prefix: str, path: str, text: str, known: set[str]) -> Application | None:
