@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from dockfix.build.expand import expand_word
 from dockfix.build.layout import block_start
 from dockfix.build.model import Build, Stage, Step
 from dockfix.records import record
@@ -34,6 +35,7 @@ _MANIFEST: Final = pattern(
     r"(?:.*/)?(?:[\w.-]*require[\w.-]*\.(?:txt|in)|req\.txt|constraints[\w.-]*\.txt|pyproject\.toml|setup\.(?:py|cfg)|"
     r"Pipfile(?:\.lock)?|poetry\.lock\*?|uv\.lock|pdm\.lock|package(?:-lock|\*)?\.json)\Z"
 )
+_WITH_VARIABLES: Final = pattern(r"(?=[^$]*\$)(?:[\w./-]|\$\w|\$\{\w+\})+\Z")
 _HARMLESS: Final = frozenset({"pip", "pip3", "chmod", "apt-get", "apk", "rm", "echo", "uv", "set"})
 _USERADD: Final = frozenset({"useradd", "adduser"})
 
@@ -187,7 +189,8 @@ def _write(build: Build, chain: list[Stage], user: _User, workdir: str, owned: l
         edits.append(insert(block_start(dockerfile, first_copy.instruction), f"{run}{commands.pop()}{newline}"))
     if absent:
         commands.append("mkdir -p " + " ".join(absent))
-    commands.append(f"chown {'-R ' if recursive else ''}{owner} " + " ".join(owned))
+    given = [_as_written(final, workdir, anchor), *owned[1:]]
+    commands.append(f"chown {'-R ' if recursive else ''}{owner} " + " ".join(given))
     text = run + " && ".join(commands) + newline
     place = _user_anchor(final)
     # By number, so that Kubernetes can see that it is not root (runAsNonRoot); /etc/passwd gives it its name and home.
@@ -212,6 +215,16 @@ def _write(build: Build, chain: list[Stage], user: _User, workdir: str, owned: l
     if any(mount.bind for service in build.project.services for mount in service.mounts):
         notes.append("A compose file mounts the host's files over the application; the program only reads them.")
     return Fix(f"run as the user {user.name}", {build.path: edits}, (place or steps[-1]).line, notes=tuple(notes))
+
+
+def _as_written(stage: Stage, workdir: str, where: Step | None) -> str:
+    """Return the working directory with the variables that WORKDIR names: a build may set others."""
+    last = stage.last("WORKDIR")
+    if last is None or (where is not None and where.line < last.line):
+        return workdir
+    text = last.instruction.value
+    env = (where or stage.steps[-1]).env
+    return text if _WITH_VARIABLES.match(text) and expand_word(text, env) == workdir else workdir
 
 
 def _user_anchor(stage: Stage) -> Step | None:
@@ -254,6 +267,16 @@ def _leaves_nothing_to_write(command: Command) -> bool:
     )
 
 
+def _makes_only(command: Command, workdir: str) -> bool:
+    """Whether a command makes the working directory itself, or is one that leaves nothing of root's in it."""
+    if command.name != "mkdir":
+        return command.name in _HARMLESS
+    return not command.redirects and all(
+        word == workdir or word in ("-p", "--parents")
+        for word in (text and text.rstrip("/") for text in command.argv[1:])
+    )
+
+
 def _recursive(chain: list[Stage], first: Step | None, workdir: str) -> bool:
     """Return whether files in the working directory would stay root's without ``chown -R``."""
     if any(
@@ -273,6 +296,8 @@ def _recursive(chain: list[Stage], first: Step | None, workdir: str) -> bool:
             if not any(name in ("mkdir", "touch", "git", "curl", "wget", None) for name in names):
                 continue
             if step.workdir != workdir and workdir not in step.instruction.value:
+                continue
+            if step.script is not None and all(_makes_only(command, workdir) for command in step.script.commands):
                 continue
             return True
         harmless = step.script is not None and all(map(_leaves_nothing_to_write, step.script.commands))
