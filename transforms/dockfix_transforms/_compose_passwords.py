@@ -10,6 +10,7 @@ from dockfix.build.secrets import is_placeholder, secret_in
 from dockfix.syntax.compose import Value
 from dockfix.syntax.patterns import pattern
 from dockfix_transforms._compose_files import ComposeFile, dependencies, environment, known_image, words
+from dockfix_transforms._knowledge import table
 
 _URL: Final = pattern(r"://([^:/?#@\s\"']*):([^/?#\s\"']+)@([^/:?#,\s\"']+)")
 _REQUIREPASS: Final = pattern(r"--requirepass[= ]\s*[\"']?([^\s\"'$]+)")
@@ -69,8 +70,10 @@ def secrets_of(file: ComposeFile) -> list[Secret]:
     """Return the secrets that are written out in *file*, the same one once for the service and its clients."""
     given: list[list[Place]] = []
     others: list[Place] = []
-    for place in _places(file):
-        if "build" not in file.services[place.service] and place.host is None and _is_password(place):
+    places = list(_places(file))
+    for place in places:
+        own = "build" not in file.services[place.service] or _is_server(file, place, places)
+        if own and place.host is None and _is_password(place):
             given.append([place])
         else:
             others.append(place)
@@ -110,6 +113,13 @@ def secrets_of(file: ComposeFile) -> list[Secret]:
 def values_of(file: ComposeFile) -> frozenset[str]:
     """Return every password that is written out in *file*, those in URLs without the rest of it."""
     return frozenset(_decoded(place.secret) if place.host else _of(place) for place in _places(file))
+
+
+def _is_server(file: ComposeFile, place: Place, places: list[Place]) -> bool:
+    """Whether the service, though it is built here, is started with the password as the image of a database is."""
+    names = {name for entry in table("services")["service"] for name in entry.get("passwords", ())}
+    hosts = _hosts(file, place.service)
+    return place.name in names and any(other.host in hosts for other in places)
 
 
 def _of(place: Place) -> str:
