@@ -20,7 +20,7 @@ MENTION: Final = pattern(r"(?<![\w.-])(?:/usr/bin/)?apt(?:-get|itude)?(?![\w./:-
 _REMOVES: Final = pattern(
     r"(?<![\w-])(?:rm|find)[ \t][^;&|]*/var/lib/(?:apt(?![\w-])|\{|\*)|(?<![\w-])apt(?:-get)?\s+dist-?clean", re.DOTALL
 )
-_SCRIPT: Final = pattern(r"[\w./-]+\.(?:sh|bash)(?![\w.])")
+_SCRIPT: Final = pattern(r"(?:\w+:/)?[\w./-]+\.(?:sh|bash)(?![\w.])")
 _OTHERS: Final = pattern(r"(?<![\w./-])(?:rosdep|gdebi|mk-build-deps|tasksel|apt-clone|apt-file|apt-cache)(?![\w.-])")
 _VALUES: Final = frozenset({"-o", "--option", "-c", "--config-file", "-t", "--target-release", "--default-release"})
 _READERS: Final = frozenset({"install", "upgrade", "dist-upgrade", "full-upgrade", "build-dep", "source", "download"})
@@ -277,8 +277,6 @@ def hidden_use(build: Build, stage: Stage, step: Step) -> str | None:
 def _script_use(build: Build, stage: Stage, text: str) -> str | None:
     """Return why a script of the build context that the text names may use apt."""
     for word in dict.fromkeys(_SCRIPT.findall(text)):
-        if "://" in word:
-            continue
         name = posixpath.basename(word)
         context = build.project.context
         found = [path for path in context.paths if posixpath.basename(path) == name]

@@ -151,8 +151,10 @@ def _libraries(
         tools = {package for package, line in present.items() if line <= step.line}
         lacking = [package for package in build or ("gcc",) if not _has(tools, package)]
         if lacking:
-            shown = f"{name} {distribution.version}".strip()
-            reason = f"{shown} has no wheel for Python {python}, and slim images have no {lacking[0]} to build it with"
+            version = distribution.version if "," in distribution.version else distribution.version.removeprefix("==")
+            shown = f"{name} {version}".strip()
+            known = f"no wheel of {shown} for Python {python} is known"
+            reason = f"{known}, and slim images have no {lacking[0]} to build it with"
             raise Obstacle(reason, distribution.line)
     if verdict == "unknown" and needs is None:
         unknown.append(name.partition("[")[0])
