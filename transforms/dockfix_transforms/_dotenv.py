@@ -46,7 +46,11 @@ def hide_secrets(build: Build, patterns: list[str], needs: Needs, code: Code, li
         script = next((path for path in shells if mention.search(context.text(path) or "")), None)
         reason = reason or (f"{script} names it" if script else None)
     edits: dict[str, list[Edit]] = {}
-    notes = ["The image no longer holds .env: give its values when the container starts (--env-file or env_file)."]
+    notes = []
+    if files or code.loads_env or "package.json" in {posixpath.basename(path) for path in context.paths}:
+        notes.append(
+            "The image no longer holds .env: give its values when the container starts (--env-file or env_file)."
+        )
     hidden = context.ignored(".env")
     if reason is None and code.loads_env and not hidden:
         services = [service for service in build.project.services if service.context == context.root]
@@ -73,7 +77,8 @@ def hide_secrets(build: Build, patterns: list[str], needs: Needs, code: Code, li
     kept = [name for name in TEMPLATES if name == ".env.example" or name in context.paths]
     lines += [("Secrets", f"!{prefix}{name}") for name in kept if any(".env.*" in text for _, text in lines)]
     edits[context.ignore_path] = [added(context.ignore_file, lines)]
-    yield Fix("keep .env out of the image", edits, line, Safety.REVIEW, tuple(notes))
+    shown = ".env" if any(pattern.endswith(".env") for pattern in patterns) else ".env.*"
+    yield Fix(f"keep {shown} out of the image", edits, line, Safety.REVIEW, tuple(notes))
 
 
 def _is_mounted(build: Build, service: Service) -> bool:
