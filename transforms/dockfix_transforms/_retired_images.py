@@ -238,10 +238,10 @@ def _check_target(build: Build, retired: Retired, target: str, line: int) -> Non
     tree = parse_module(build.project.context.text(path) or "")
     place = build.project.context.repository_path(path)
     if tree is None or variable not in _names(tree):
-        raise Obstacle(f"{place} has no {variable}", 0, place)
+        raise Obstacle(f"the module has no {variable}", 0, place)
     known = [item for item in build.project.applications if item.path == path and item.variable == variable]
     if known and (known[0].framework in _ASGI) != (retired.kind == "uvicorn"):
-        raise Obstacle(f"{place} is an application of {known[0].framework}", known[0].line, place)
+        raise Obstacle(f"it is an application of {known[0].framework}", known[0].line, place)
 
 
 def _names(tree: Any) -> set[str]:

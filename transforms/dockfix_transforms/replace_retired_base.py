@@ -223,8 +223,14 @@ def _start(build: Build, retired: Retired, program: Program) -> list[Edit]:
 
 
 def _without(build: Build, names: frozenset[str]) -> list[Edit]:
-    """Return the edits that take out every ENV of the final stage that sets nothing but *names*."""
+    """Return the edits that take out an ENV that sets nothing but *names*, and a WORKDIR that is in force already."""
     found = []
+    place = ""
+    for step in build.final.of("WORKDIR"):
+        value = step.instruction.value.rstrip("/")
+        if value == place == _HOME:
+            found.append(step.instruction)
+        place = value
     for step in build.final.of("ENV"):
         pairs = pairs_of(step.instruction, build.dockerfile.escape)
         if pairs and {pair.name for pair in pairs} <= names:
