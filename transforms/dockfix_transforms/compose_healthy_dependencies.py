@@ -23,6 +23,8 @@ from dockfix_transforms._compose_files import (
 
 _HEALTHY: Final = "service_healthy"
 _RETRIES: Final = 10
+_SHOWN: Final = 4
+"""How many services a title names."""
 _FIRST_START: Final = "5m"
 """For a database that loads /docker-entrypoint-initdb.d: failures do not count while it does."""
 
@@ -163,6 +165,8 @@ def _fix(
 
 
 def _listed(names: list[str]) -> str:
+    if len(names) > _SHOWN:
+        names = [*names[: _SHOWN - 1], f"{len(names) - _SHOWN + 1} more"]
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
 from dockfix.build.model import Build
 from dockfix.project.invocations import candidates
+from dockfix.syntax.edit import Edit
 from dockfix.syntax.patterns import pattern
 from dockfix.transform import Fix, Phase, Safety, Skip, transform
 from dockfix_transforms._compose_files import beside, swarm
 
 _OLD: Final = pattern(r"(?:\bdocker-compose==|compose/releases/download/v?)1\.(?:1?\d|2[0-6])(?!\d)")
+
+_WORD: Final = (
+    r"(?:the|of|for|defin\w+|set|sets|setting|specif\w+|use|docker|docker-compose|compose|file|format|schema|syntax)"
+)
+_HEADING: Final = pattern(
+    rf"(?:\A|\n[ \t]*\r?\n)(#+[ \t]*(?:{_WORD}[ \t]+)*version(?:[ \t]+{_WORD})*[ \t]*[:.#]*[ \t]*\r?\n)\Z",
+    re.IGNORECASE,
+)
+_EMPTY: Final = pattern(r"[ \t]*\r?\n")
 
 
 @transform(safety=Safety.SAFE, phase=Phase.COMPOSE)
@@ -52,7 +63,19 @@ def compose_obsolete_version(build: Build) -> Iterator[Fix | Skip]:
         if reason is not None or edits is None:
             yield Skip(reason or "version cannot be taken out of it as it is written", path=file.path)
             continue
+        edits = [_with_heading(file.text, edit) for edit in edits]
         yield Fix(f"remove the obsolete version from {file.name}", {file.path: edits}, line)
+
+
+def _with_heading(text: str, edit: Edit) -> Edit:
+    """Return the removal with the comment above it that says no more than that this is the version."""
+    heading = _HEADING.search(text, 0, edit.start)
+    if heading is None:
+        return edit
+    end = edit.end
+    while empty := _EMPTY.match(text, end):
+        end = empty.end()
+    return Edit(heading.start(1), end, edit.replacement)
 
 
 def _old_program(build: Build) -> str | None:
