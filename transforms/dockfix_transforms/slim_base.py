@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from dockfix.build.layout import block_start
+from dockfix.build.layout import blank_above, block_start
 from dockfix.build.lineage import lineage, start_steps
 from dockfix.build.model import Build, Stage, Step
 from dockfix.syntax.edit import Edit, insert
@@ -153,7 +153,9 @@ def _install(build: Build, root: Stage, needs: SlimNeeds) -> Edit:
     text = apt_install(needs.packages, "run" if lower else "RUN", build.dockerfile.newline)
     last = (following or root.steps[-1]).instruction
     if following is not None:
-        return insert(block_start(build.dockerfile, last), text)
+        start = block_start(build.dockerfile, last)
+        apart = start < last.start and blank_above(build.dockerfile, last)  # its comment is not about this
+        return insert(start, text + build.dockerfile.newline if apart else text)
     newline = build.dockerfile.newline
     if build.dockerfile.text[: last.end].endswith("\n"):
         return insert(last.end, text)

@@ -1,0 +1,3 @@
+import http.server
+
+http.server.test(port=8000)
