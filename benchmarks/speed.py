@@ -48,7 +48,9 @@ def seconds(command: list[str], folder: str, runs: int, clock: Callable[[], floa
     times = []
     for _ in range(runs):
         start = clock()
-        subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, check=False)
+        done = subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, check=False)
+        if done.returncode not in (0, 1):  # 1: there are changes that are not written
+            sys.exit(f"{' '.join(command)}: exit status {done.returncode}")
         times.append(clock() - start)
     return min(times)
 
