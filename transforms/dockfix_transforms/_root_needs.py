@@ -33,7 +33,9 @@ _DAEMON: Final = pattern(
 _ROOT_HOME: Final = pattern(
     r"/root(?![\w-])|(?<![\w-])--user(?![\w-])|(?:^|[\s='\":])~/", words=("/root", "--user", "~/")
 )
-_LOW_PORT: Final = pattern(r"(?:port[^\w[$]{1,3}|:|-[pb]\W{0,3})0*(\d{1,3}|10[01]\d|102[0-3])(?![\w.:-])", re.IGNORECASE)
+_LOW_PORT: Final = pattern(
+    r"(?:port[^\w[$]{1,3}|:|-[pb]\W{0,3})0*(\d{1,3}|10[01]\d|102[0-3])(?![\w.:-])", re.IGNORECASE
+)
 _SECTION: Final = pattern(
     r"(?:^|[\s='\":/])(/(?:data|db|logs?|uploads?|storage|media|mnt|srv|var)(?:/[\w.-]+)*)",
     words=("/data", "/db", "/log", "/upload", "/storage", "/media", "/mnt", "/srv", "/var"),
