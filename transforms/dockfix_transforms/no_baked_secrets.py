@@ -236,7 +236,11 @@ def _notes(build: Build, taken: list[Secret], given: Given, mounted: tuple[str, 
         f"repository's history and in every image that was built: change {'it' if one else 'them'}."
     )
     stay = [secret for secret in taken if secret.stays]
-    if stay and given.services:
+    asked = {name for service in build.project.services for name in service.environment}
+    if stay and given.services and not given.edits and not asked.intersection(secret.name for secret in stay):
+        if not given.notes:
+            yield f"docker compose gives {_listed(stay)} to the container already."
+    elif stay and given.services:
         yield f"docker compose takes {_listed(stay)} from its environment or from .env beside the compose file."
     elif stay:
         yield f"Give {_listed(stay)} to the container when it starts (docker run -e {stay[0].name} ...)."
