@@ -20,6 +20,7 @@ from dockfix_transforms._layer_needs import SYSTEM, Place, folders_of, needs_of
 from dockfix_transforms._missing_manifests import missing_manifests
 from dockfix_transforms._project_installs import Split
 
+_VARIABLE: Final = pattern(r"\$\{?(\w+)", words=("$",))
 _SOURCE: Final = pattern(r".*\.(?:py|js|ts|jsx|tsx|go|rb|php|html|vue|svelte)\Z")
 # More COPYs than any hand writes, and steps looked at: what keeps the work on a long file in proportion to its length.
 _MANY: Final = 100
@@ -252,11 +253,22 @@ def _block(build: Build, move: _Move) -> str:
     assert copy is not None
     start = block_start(build.dockerfile, move.copy.instruction)
     block = build.dockerfile.text[start : move.copy.instruction.text_end]
-    if move.last.workdir == move.copy.workdir or copy.destination_text.lstrip("\"'").startswith("/"):
+    if move.last.workdir == move.copy.workdir or _stays(move):
         return block
     at = copy.destination_start - start
     absolute = f"{copy.destination}/" if copy.directory and copy.destination != "/" else str(copy.destination)
     return apply_edits(block, [Edit(at, at + copy.destination_end - copy.destination_start, absolute)])
+
+
+def _stays(move: _Move) -> bool:
+    """Whether the destination is an absolute path, by a variable in front perhaps, that is the same further down."""
+    assert move.copy.copy is not None
+    text = move.copy.copy.destination_text.lstrip("\"'")
+    variable = _VARIABLE.match(text)
+    if variable is None:
+        return text.startswith("/")
+    value = move.copy.env.get(variable[1])
+    return value is not None and value.startswith("/") and move.last.env.get(variable[1]) == value
 
 
 def _copies(move: _Move) -> Iterator[str]:
