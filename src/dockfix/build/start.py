@@ -24,6 +24,8 @@ _WRAPPERS: Final = frozenset({"exec", "tini", "dumb-init", "env", "nohup", "ddtr
 _RUNNERS: Final = frozenset({"poetry", "pipenv", "uv", "pdm"})
 _ALL_ARGUMENTS: Final = frozenset({'"$@"', "$@", '"${@}"', "$*", "${@}"})
 _PLAIN_WORD: Final = pattern(r"[\w@%+=:,./${}-]+\Z")
+_EXPANDED: Final = pattern(r'(?:[\w@%+=:,./${}-]|"[^"\\`]*")+\Z')
+"""A word as a script has it, where a variable in it is not known: its quotes are still there."""
 
 
 @record
@@ -155,9 +157,11 @@ def wrapped(words: tuple[str, ...]) -> int:
 
 
 def shell_word(word: str) -> str:
-    """Return *word* as it is written in shell text; ``$`` stays an expansion."""
+    """Return *word* as it is written in shell text; ``$`` stays an expansion, within double quotes as well."""
     import shlex
 
+    if "$" in word and _EXPANDED.match(word):
+        return word
     return word if _PLAIN_WORD.match(word) else shlex.quote(word)
 
 
