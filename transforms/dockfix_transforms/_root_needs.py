@@ -45,7 +45,9 @@ _WRITES: Final = pattern(
     r"open\([^)\n]*,\s*(?:mode\s*=\s*)?['\"][rbt]*[wax+]"
 )
 _COMMAND_WRITES: Final = pattern(
-    r"makemigrations|collectstatic|compilemessages|(?<![\w.-])(?:touch|mkdir|cp|mv|tee)\s|(?<![-=&>\d])>{1,2}\s*(?!/dev/|&)[\w./$]"
+    r"makemigrations|collectstatic|compilemessages|\bdb\s+(?:init|migrate|revision)\b|\balembic\s+revision\b|"
+    r"\bcelery\b(?![^\n;&|]*\s(?:-S|-s|--schedule|--scheduler)[\s=])[^\n;&|]*\s(?:beat|-B|--beat)(?![\w-])|"
+    r"(?<![\w.-])(?:touch|mkdir|cp|mv|tee)\s|(?<![-=&>\d])>{1,2}\s*(?!/dev/|&)[\w./$]"
 )
 _CODE_PORT: Final = pattern(
     r"(?i:\bport['\"]?\s*[=:,]\s*(?:int\()?['\"]?)0*(?:\d{1,3}|10[01]\d|102[0-3])(?![\w.])|:(?:80|443)['\"]"
