@@ -64,7 +64,8 @@ def without_recommends(
         edits += _companions(build, step, item, names, added, present)
     if unknown:
         shown = ", ".join(list(unknown)[:3]) + (" and others" if len(unknown) > 3 else "")
-        yield Skip(f"whether the image needs the packages that {shown} recommends is not known", step.line)
+        verb = "recommends" if len(unknown) == 1 else "recommend"
+        yield Skip(f"whether the image needs the packages that {shown} {verb} is not known", step.line)
     if edits:
         notes = (f"named now, since it was only recommended: {', '.join(added)}",) if added else ()
         title = "add --no-install-recommends"

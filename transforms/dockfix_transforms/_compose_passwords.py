@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from dockfix.build.secrets import is_placeholder, secret_in
+from dockfix.project.files import Files
 from dockfix.syntax.compose import Value
 from dockfix.syntax.patterns import pattern
 from dockfix_transforms._compose_files import ComposeFile, dependencies, environment, known_image, words
@@ -18,6 +19,10 @@ _ON_COMMAND_LINE: Final = (
     r"(?:(?:^|\s)-[pa]\s?|--(?:root-)?(?:password|pass)[= ]|(?:PGPASSWORD|REDISCLI_AUTH|MYSQL_PWD)=)[\"']?"
 )
 _OPTION: Final = pattern(r"(?:-[pa]|--(?:root-)?(?:password|pass|requirepass))\Z")
+_SEARCHED: Final = pattern(
+    r"\.(?:py|js|ts|json|ini|cfg|toml|conf|properties|ya?ml|sh|env|rb|php|go|java)\Z|(?:^|/)\.env[^/]*\Z"
+)
+_MOST_FILES: Final = 400
 _PASSWORD: Final = pattern(r"PASS|PWD", re.I)
 _NO_HOST: Final = pattern(r"USER|PASS|NAME|_DB\Z", re.I)
 _NO_SECRET: Final = pattern(r"USER|NAME|_DB\Z|DATABASE", re.I)
@@ -108,6 +113,23 @@ def secrets_of(file: ComposeFile) -> list[Secret]:
         giver = first.service if group in given else None
         found[name] = Secret(name, (*same, *group), found[name].giver if name in found else giver)
     return list(found.values())
+
+
+def code(files: Files) -> list[str]:
+    """Return the files in which an application may have a password of its own, the first of very many."""
+    return [path for path in sorted(files.paths) if _SEARCHED.search(path) and "compose" not in path][:_MOST_FILES]
+
+
+def holding(files: Files, value: str, paths: Iterable[str]) -> str | None:
+    """Return the first of *paths* that holds *value* as a value of its own, None where none does."""
+    expression = re.compile(rf"[\"'=:\s]{re.escape(value)}(?=[\"'@\s]|\Z)")
+    for path in paths:
+        text = files.text(path) or ""
+        if path.rpartition("/")[2].startswith(".env"):
+            text = re.sub(r"(?m)^\s*#.*", "", text)
+        if value in text and expression.search(text):
+            return path
+    return None
 
 
 def values_of(file: ComposeFile) -> frozenset[str]:

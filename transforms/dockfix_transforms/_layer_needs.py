@@ -27,7 +27,7 @@ SYSTEM: Final = ("apt", "apk", "yum")
 _SOURCE_FREE: Final = frozenset(
     {
         *("apt-get", "apt", "apk", "yum", "dnf", "microdnf", "ldconfig", "locale-gen", "update-ca-certificates"),
-        *("useradd", "usermod", "groupadd", "adduser", "addgroup", "mkdir", "echo", "set", "true"),
+        *("useradd", "usermod", "groupadd", "adduser", "addgroup", "mkdir", "echo", "set", "true", "date", "localedef"),
         *("corepack", "virtualenv"),
     }
 )
@@ -37,6 +37,7 @@ _PROGRAM: Final = pattern(
 _HARMLESS: Final = pattern(
     r"(?:-m pip )?(?:config|cache|clean|--version|list|check|freeze|self|env|info)\b|-m venv\b|venv\b"
 )
+_OF_THE_SYSTEM: Final = ("/usr/share/", "/usr/lib/", "/etc/")
 _REMOVABLE: Final = ("-", "/var/", "/tmp/", "/root/.cache", "~/.cache", "$HOME/.cache")
 
 
@@ -185,6 +186,12 @@ def source_free(place: Place, step: Step, script: Script, command: Command) -> b
         return all(
             (expand_word(word, step.env, step.escape) or word).startswith(_REMOVABLE) or word.startswith(_REMOVABLE)
             for word in text.split()
+        )
+    if name in ("cp", "ln"):
+        paths = [expand_word(word.raw, step.env, step.escape) or "" for word in words if not word.raw.startswith("-")]
+        goal = f"{place.moved.destination or ''}/"
+        return all(path.startswith(_OF_THE_SYSTEM) and ".." not in path for path in paths) and not any(
+            f"{path}/".startswith(goal) or goal.startswith(f"{path}/") for path in paths
         )
     if name in ("curl", "wget"):
         return command.after == "|" and "@" not in text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from posixpath import basename, relpath
+from posixpath import basename, dirname, relpath
 
 from dockfix.build.copies import Copy
 from dockfix.build.installs import Install
@@ -71,7 +71,16 @@ def _missing(
     own = step.instruction.value
     texts = " ".join(other.instruction.value for other in steps[:index] if other.keyword == "RUN")
     written = any(basename(item.target) in texts or f"> {basename(item.target)}" in own for item in found)
-    return [] if written else list(found)
+    return [] if written or any(_beside(item, known) for item in found) else list(found)
+
+
+def _beside(item: Manifest, copies: Sequence[Copy]) -> bool:
+    """Whether one of *copies* brings the manifest where its destination is a folder already (``COPY a.txt /app``)."""
+    return any(
+        copy.destination == dirname(item.target)
+        and any(basename(source.value or "") == basename(item.target) for source in copy.sources)
+        for copy in copies
+    )
 
 
 def _known(build: Build, install: Install, copies: Sequence[Copy]) -> tuple[Manifest, ...] | None:

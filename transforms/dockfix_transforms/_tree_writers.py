@@ -15,11 +15,13 @@ from dockfix.syntax.shell import Command, Script, Word
 USER_COMMANDS: Final = frozenset({"useradd", "adduser", "groupadd", "addgroup", "usermod", "groupmod"})
 _HARMLESS: Final = USER_COMMANDS | {
     *("set", "true", ":", "test", "[", "echo", "printf", "export", "cd", "rm", "rmdir", "sleep", "ldconfig"),
+    *("date", "localedef"),
     *("update-ca-certificates", "locale-gen", "apt-get", "apt", "apk", "yum", "dnf", "microdnf"),
 }
 _INSTALLERS: Final = frozenset({"pip", "apt", "apk", "yum"})
 _ELSEWHERE: Final = frozenset({"-t", "--target", "--prefix", "--root", "--src", "-d", "--dest", "--download-only"})
 _PARENTS: Final = pattern(r"--parents\Z|-[a-z]*p")
+_PLAIN: Final = pattern(r"-[a-su-z]+\Z")  # no -t, which names what is written first
 _EDITABLE: Final = pattern(r"^\s*(?:-e|--editable)\b", re.MULTILINE)
 
 
@@ -87,6 +89,8 @@ def writer(
             reaches = any(path is None or within(path, folder) or within(folder, path) for path in paths)
             if reaches and not same(step, command):
                 return _shown(command)
+        elif name in ("cp", "mv", "ln", "sed") and _elsewhere(command, step, script, folder):
+            pass
         elif name not in _HARMLESS:
             return _shown(command)
         for redirect in command.redirects:
@@ -95,6 +99,18 @@ def writer(
             if redirect.operator in (">", ">>", "&>", ">|") and not outside:
                 return _shown(command)
     return None
+
+
+def _elsewhere(command: Command, step: Step, script: Script, folder: str) -> bool:
+    """Whether cp, mv, ln or ``sed -i`` names as what it writes paths that have nothing to do with *folder*."""
+    options = [word.raw for word in command.words[1:] if word.raw.startswith("-")]
+    words = [word for word in command.words[1:] if not word.raw.startswith("-")]
+    if command.name == "sed":
+        written = words[1:] if options == ["-i"] else []
+    else:
+        written = words[-1:] if len(words) > 1 and all(_PLAIN.match(option) for option in options) else []
+    paths = [path_of(word, step, script) for word in written]
+    return bool(paths) and not any(path is None or within(path, folder) or within(folder, path) for path in paths)
 
 
 def made(step: Step, commands: Iterable[Command], folder: str) -> list[str]:

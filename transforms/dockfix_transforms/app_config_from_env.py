@@ -229,6 +229,7 @@ def _notes(
         yield f"Debugging is off unless {name}=1: set it for development."
     if "DEBUG" in switches:
         for path in context.paths:
-            if path.endswith("urls.py") and re.search(r"\bstatic\(|settings\.DEBUG", context.text(path) or ""):
+            text = context.text(path) or "" if path.endswith("urls.py") else ""
+            if re.search(r"\bstatic\(|\bserve\b|staticfiles_urlpatterns", text):
                 yield f"{context.repository_path(path)} serves files with DEBUG alone."
                 break

@@ -13,7 +13,7 @@ from dockfix.project.invocations import candidates
 from dockfix.syntax.edit import Edit, insert
 from dockfix.syntax.patterns import pattern
 from dockfix.transform import Fix, Phase, Safety, Skip, transform
-from dockfix_transforms._compose_files import ComposeFile, compose_file, compose_files, environment, swarm
+from dockfix_transforms._compose_files import ComposeFile, compose_file, compose_files, environment, known_image, swarm
 
 if TYPE_CHECKING:
     from dockfix.syntax.compose import Value
@@ -25,11 +25,7 @@ _FOR_TRIALS: Final = pattern(
 )
 _RUNS_COMPOSE: Final = pattern(r"\bdocker[- ]compose\b")
 _TEMPLATES: Final = (".env.example", ".env.sample", ".env.template", ".env.dist", "env.example", "example.env")
-_SEARCHED: Final = pattern(
-    r"\.(?:py|js|ts|json|ini|cfg|toml|conf|properties|ya?ml|sh|env|rb|php|go|java)\Z|(?:^|/)\.env[^/]*\Z"
-)
 _OTHER_IN_ENV: Final = pattern(r"[\s$\\\"'`]")
-_MOST_FILES: Final = 400
 
 
 @transform(safety=Safety.REVIEW, phase=Phase.COMPOSE)
@@ -134,7 +130,7 @@ def _obstacle(build: Build, file: ComposeFile, secret: Secret) -> str | None:
     """Return why the secret cannot be taken out as a whole."""
     from dockfix.build.secrets import is_placeholder
     from dockfix.syntax.yaml_edit import replace_scalar
-    from dockfix_transforms._compose_passwords import named_otherwise, values_of
+    from dockfix_transforms._compose_passwords import holding, named_otherwise, values_of
 
     if any(place.secret != secret.value for place in secret.places):
         return "a URL has it percent-encoded"
@@ -160,14 +156,8 @@ def _obstacle(build: Build, file: ComposeFile, secret: Secret) -> str | None:
             place.name and place.name in environment(other.services.get(place.service, {})) for place in secret.places
         ):
             return f"{path}, which is used with it, gives it as well"
-    expression = re.compile(rf"[\"'=:\s]{re.escape(secret.value)}(?=[\"'@\s]|\Z)")
-    for path in _readers(build, file, secret):
-        text = files.text(path) or ""
-        if posixpath.basename(path).startswith(".env"):
-            text = re.sub(r"(?m)^\s*#.*", "", text)
-        if secret.value in text and expression.search(text):
-            return f"{path} holds it as well"
-    return None
+    holder = holding(files, secret.value, _readers(build, file, secret))
+    return None if holder is None else f"{holder} holds it as well"
 
 
 def _readers(build: Build, file: ComposeFile, secret: Secret) -> Iterator[str]:
@@ -183,9 +173,10 @@ def _readers(build: Build, file: ComposeFile, secret: Secret) -> Iterator[str]:
     for mount in _mounts(file.services[secret.giver]):
         source = posixpath.normpath(posixpath.join(folder, mount))
         yield from ({source} & files.paths) or files.below(source)
-    if not secret.clients:
-        code = [path for path in sorted(files.paths) if _SEARCHED.search(path) and "compose" not in path]
-        yield from code[:_MOST_FILES]
+    if all(known_image(file.services[place.service]) for place in secret.clients):  # none is the application
+        from dockfix_transforms._compose_passwords import code
+
+        yield from code(files)
 
 
 def _mounts(service: Mapping[str, Value]) -> Iterator[str]:

@@ -57,7 +57,9 @@ def copy_for_add(build: Build) -> Iterator[Fix | Skip]:
 
 def _fix(build: Build, step: Step) -> Fix:
     start, word = step.instruction.keyword_start, step.instruction.keyword_text
-    edit = Edit(start, start + len(word), "copy" if word.islower() else "COPY")
+    end = start + len(word)
+    aligned = build.dockerfile.text[end : end + 2] == "  "  # one space fewer keeps the column
+    edit = Edit(start, end + aligned, "copy" if word.islower() else "COPY")
     return Fix("copy files with COPY", {build.path: [edit]}, step.line)
 
 

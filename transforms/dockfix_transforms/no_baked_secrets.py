@@ -84,8 +84,9 @@ def no_baked_secrets(build: Build) -> Iterator[Fix | Skip]:
     When it holds back: empty values, placeholders, paths, public keys; a variable that other instructions are made
     with, or that a build argument sets; a server on localhost; everyday words such as ``admin`` in an image that no
     compose service is built from, where they are a documented default; a build elsewhere that would have to give a
-    build secret; a compose file that cannot be edited, or that a workflow starts without the variable. A ``.env`` that
-    a RUN, the start command or the code reads, or in which nothing is secret, is still copied.
+    build secret; a server's password that an application's code holds as well; a compose file that cannot be edited, or
+    that a workflow starts without the variable. A ``.env`` that a RUN, the start command or the code reads, or in which
+    nothing is secret, is still copied.
 
     Source: Docker's build checks, SecretsUsedInArgOrEnv
     (https://docs.docker.com/reference/build-checks/secrets-used-in-arg-or-env/), and "Build secrets"
@@ -176,9 +177,24 @@ def _reason(build: Build, secret: Secret, services: list[Runner]) -> str | None:
                 return f"{path} sets it as a build argument"
     if _LOCAL.match(secret.value):
         return "it names a server on localhost, which a container has not: a value for the build, it seems"
+    if services and (holder := _client(build, secret)) is not None:
+        return f"{holder} holds it as well, as a client of the server does"
     if not services and _EVERYDAY.match(secret.value):
         return "its value is an everyday word, as defaults of an image are that users are to change"
     return None
+
+
+def _client(build: Build, secret: Secret) -> str | None:
+    """Return the file of an application that has the password of this image, a server's, written out as well."""
+    from dockfix_transforms._compose_passwords import code, holding
+    from dockfix_transforms._knowledge import table
+
+    names = {name for entry in table("services")["service"] for name in entry.get("passwords", ())}
+    if secret.name not in names:
+        return None
+    files = build.project.files
+    paths = [path for path in code(files) if not path.rpartition("/")[2].startswith(".env")]
+    return holding(files, secret.value, paths)
 
 
 def _edits(build: Build, taken: list[Secret]) -> tuple[list[Edit], tuple[str, ...]]:
