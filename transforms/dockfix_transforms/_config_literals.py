@@ -184,7 +184,8 @@ class Settings:
         if self.django:
             yield from self._django_debug(switches)
             return
-        if not self.flask and not any(name.startswith("SQLALCHEMY") or name == "SECRET_KEY" for name in self._names()):
+        own = self.flask or any(name.startswith("SQLALCHEMY") or name == "SECRET_KEY" for name in self._names())
+        if not own and not self._imported():
             return
         for inner in ast.walk(self.tree):
             if (
@@ -194,18 +195,28 @@ class Settings:
             ):
                 yield Left(switches[0].lineno, f"DEBUG stays: what line {inner.lineno} does depends on it")
                 return
-        for node in switches:
+        for node in switches if own else ():
             yield Literal("FLASK_DEBUG", node, "{environ}.get({q}FLASK_DEBUG{q}) == {q}1{q}", None)
-        mains = [node for node in self.tree.body if isinstance(node, ast.If) and "__main__" in ast.unparse(node.test)]
-        for call in (inner for main in mains for inner in ast.walk(main)) if self.flask else ():
+        mains: list[ast.stmt] = [
+            node for node in self.tree.body if isinstance(node, ast.If) and "__main__" in ast.unparse(node.test)
+        ]
+        mains += [node for node in self.tree.body if isinstance(node, ast.Expr)]
+        imported = self._imported()
+        for call in (inner for main in mains for inner in ast.walk(main)):
             if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "run":
                 on = call.func.value
-                if isinstance(on, ast.Name) and on.id not in _NO_SERVER:
+                if isinstance(on, ast.Name) and (on.id not in _NO_SERVER if self.flask else on.id in imported):
                     for keyword in call.keywords:
                         value = keyword.value
                         if keyword.arg == "debug" and isinstance(value, ast.Constant) and value.value is True:
                             text = "{environ}.get({q}FLASK_DEBUG{q}) == {q}1{q}"
                             yield Literal("FLASK_DEBUG", value, text, None, True)
+
+    def _imported(self) -> set[str]:
+        """Return the application where another module of the program makes it: ``from shop import app``."""
+        froms = (node for node in self.tree.body if isinstance(node, ast.ImportFrom))
+        names = {alias.asname or alias.name for node in froms for alias in node.names}
+        return names & {"app", "application"}
 
     def _names(self) -> set[str]:
         return {setting for statements, _, _ in self._blocks() for one in statements for setting, _ in _settings(one)}

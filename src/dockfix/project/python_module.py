@@ -332,13 +332,15 @@ def _is_main(node: ast.stmt) -> bool:
 
 
 def _harmless(node: ast.stmt) -> bool:
-    """Whether a statement of the main block may be missed: a message, or a name for the run call."""
+    """Whether a statement of the main block may be missed: a message, a name for the run call, a switch to debug."""
     import ast
 
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
         return _dotted(node.value.func) in _HARMLESS
     if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
         return node.targets[0].id.lower() in ("port", "host", "debug")
+    if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Attribute):
+        return node.targets[0].attr == "debug" and isinstance(node.value, ast.Constant)
     return isinstance(node, ast.Import | ast.ImportFrom | ast.Pass) or (
         isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
     )
