@@ -97,12 +97,16 @@ def test_repository_root(tmp_path: Path) -> None:
     assert repository_root(tmp_path / "r") == str(tmp_path / "r")
 
 
-@pytest.mark.parametrize("name", ["Dockerfile", "dockerfile", "Containerfile", "Dockerfile.dev", "web.Dockerfile"])
+@pytest.mark.parametrize(
+    "name", ["Dockerfile", "dockerfile", "Containerfile", "Dockerfile.dev", "web.Dockerfile", "Dockerfile-web_3.12"]
+)
 def test_dockerfile_names(name: str) -> None:
     assert is_dockerfile_name(name)
 
 
-@pytest.mark.parametrize("name", ["Dockerfile.dockerignore", "Dockerfile.md", "dockerfile.py", "Dockerfiles", "x"])
+@pytest.mark.parametrize(
+    "name", ["Dockerfile.dockerignore", "Dockerfile.md", "dockerfile.py", "Dockerfiles", "x", "Dockerfile_test.go"]
+)
 def test_other_names(name: str) -> None:
     assert not is_dockerfile_name(name)
 

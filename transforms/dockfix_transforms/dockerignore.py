@@ -186,7 +186,7 @@ def _entries(build: Build, context: Context) -> Iterator[_Entry]:
         named = sorted(name for name in top if name.endswith(suffix) and name in paths)
         if named:
             yield _Entry("Docker", named[0] if len(named) == 1 else f"*{suffix}", tuple(named))
-    if dockerfiles and all(name in paths and re.match(r"Dockerfile(?:[.-]|\Z)", name) for name in dockerfiles):
+    if dockerfiles and all(name in paths and re.match(r"Dockerfile(?:[._-]|\Z)", name) for name in dockerfiles):
         yield _Entry("Docker", "Dockerfile*", tuple(sorted(dockerfiles)))
     if context.ignore_path.endswith("/.dockerignore") or context.ignore_path == ".dockerignore":
         yield _Entry("Docker", ".dockerignore", (".dockerignore",))

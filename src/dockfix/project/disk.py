@@ -20,7 +20,9 @@ PRUNED: Final = frozenset(
 _MAX_FILE: Final = 2_000_000
 _MAX_CACHE: Final = 8_000_000
 _GIT_TIMEOUT: Final = 20
-_DOCKERFILE: Final = pattern(r"(?:[Dd]ockerfile|Containerfile)(?:\..+)?\Z|.+\.(?:[Dd]ockerfile|Containerfile)\Z")
+_DOCKERFILE: Final = pattern(
+    r"(?:[Dd]ockerfile|Containerfile)(?:\..+)?\Z|Dockerfile[-_][\w-]+(?:\.\d[\w.-]*)?\Z|.+\.(?:[Dd]ockerfile|Containerfile)\Z"
+)
 _NO_DOCKERFILE: Final = pattern(
     r"\.(?:dockerignore|containerignore|md|rst|txt|j2|jinja2?|tmpl|tpl|template|erb|orig|bak|swp|py|sh|ya?ml|json)\Z|~\Z",
     re.IGNORECASE,
