@@ -164,7 +164,7 @@ def _find(build: Build, steps: tuple[Step, ...], index: int, moving: Sequence[in
         manifests.update(dict.fromkeys(needs.manifests))
         splits += needs.splits
         exports += needs.exports
-        if any(install.manager not in SYSTEM for install in step.installs):
+        if any(install.manager not in SYSTEM or last is not None for install in step.installs):
             last, cut = step, needs.cut
         if needs.cut is not None:
             break
