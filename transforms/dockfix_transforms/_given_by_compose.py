@@ -110,6 +110,7 @@ def give(build: Build, wanted: Sequence[tuple[Runner, Mapping[str, str]]]) -> Gi
     files = build.project.files
     edits: dict[str, list[Edit]] = {}
     notes: list[str] = []
+    elsewhere: dict[tuple[str, str], list[str]] = {}
     given: dict[str, None] = {}
     for path in dict.fromkeys(service.file.path for service, _ in wanted):
         mine = [(service, values) for service, values in wanted if service.file.path == path]
@@ -127,7 +128,7 @@ def give(build: Build, wanted: Sequence[tuple[Runner, Mapping[str, str]]]) -> Gi
                         reason = f"{other.path} gives {name} to {service.name}, and {file.name} does not"
                         raise Obstacle(reason, other.line, other.path)
                 if where is not None:
-                    notes.append(f"{name} of {service.name} has to be in {where}, which is not in the repository.")
+                    elsewhere.setdefault((service.name, where), []).append(name)
                     continue
                 if not editing.apply(set_environment(editing.text, service.name, name, value)):
                     reason = f"{service.name} cannot be given {name} as {file.name} is written"
@@ -145,6 +146,10 @@ def give(build: Build, wanted: Sequence[tuple[Runner, Mapping[str, str]]]) -> Gi
             if lines:
                 edits[template] = [insert(len(files.text(template) or ""), lines)]
         edits[path] = changes
+    for (service_name, where), some in elsewhere.items():
+        listed = some[0] if len(some) == 1 else f"{', '.join(some[:-1])} and {some[-1]}"
+        verb = "has" if len(some) == 1 else "have"
+        notes.append(f"{listed} of {service_name} {verb} to be in {where}, which is not in the repository.")
     return Given(edits, tuple(given), tuple(dict.fromkeys(notes)))
 
 

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 _SWITCHES: Final = frozenset({"DEBUG", "FLASK_DEBUG"})
 _RUNS_TESTS: Final = pattern(r"\bpytest\b|\bmanage\.py\b|\bunittest\b|\btox\b|\bnox\b|\bflask\b")
-_DEVELOPMENT: Final = pattern(r"\brunserver\b|\bflask\b.*\brun\b|\bpython[\d.]*\s+\S*\.py\b|--reload\b|--debug\b")
+_DEVELOPMENT: Final = pattern(
+    r"\brunserver\b|\bflask\b.*\brun\b|\bpython[\d.]*\s+(?!\S*manage\.py)\S*\.py\b|--reload\b|--debug\b"
+)
 
 
 @transform(safety=Safety.REVIEW, phase=Phase.CONTENT)

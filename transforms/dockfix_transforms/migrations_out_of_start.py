@@ -21,6 +21,10 @@ _ELSEWHERE: Final = pattern(
     r"|cloudbuild\.ya?ml|Dockerrun\.aws\.json|task-?def[\w-]*\.json|Chart\.ya?ml|skaffold\.ya?ml|kustomization\.ya?ml"
     r"|[^/]*\.nomad)\Z|(?:.*/)?(?:k8s|kubernetes|helm|charts|kube|ecs|\.ebextensions)/"
 )
+_BEHIND: Final = pattern(
+    r"\b(?:manage\.py|django-admin)\b[^&;|]*\bmigrate\b[^&;|]*(?:&&|;)|\b(?:alembic|flask\s+db|aerich)\b[^&;|]*\bupgrade\b[^&;|]*(?:&&|;)",
+    words=("migrate", "upgrade"),
+)
 _DEPLOYS: Final = pattern(
     r"\bkubectl\b|\bhelm (?:upgrade|install)\b|gcloud run deploy|ecs-deploy|amazon-ecs|webapps-deploy|az webapp|flyctl|"
     r"heroku container|docker run\b[^\n]*\s-d\b"
@@ -65,14 +69,15 @@ def migrations_out_of_start(build: Build) -> Iterator[Fix | Skip]:
     another way as well, and where ``poetry run`` or the like starts them.
 
     When it holds back: a migration in a condition, a loop or a group, or in front of a command that depends on how it
-    ends; ``makemigrations``; other commands around it that the migration may need, or that need it; a database that is
-    a file, is unknown, or is not waited for; services that share their settings by anchors, ``extends`` or an override
-    file; a service ``migrate`` that is there.
+    ends; ``makemigrations``; a migration in a service's own command; other commands around it that the migration may
+    need, or that need it; a database that is a file, is unknown, or is not waited for; services that share their
+    settings by anchors, ``extends`` or an override file; a service ``migrate`` that is there.
 
     Source: Docker's documentation, "Control startup and shutdown order in Compose"
     (https://docs.docker.com/compose/how-tos/startup-order/); Django's, "Migrations"
     (https://docs.djangoproject.com/en/stable/topics/migrations/).
     """
+    yield from _in_compose(build)
     if not any(step is not None for step in start_steps(build)):
         return
     start = start_of(build)
@@ -88,6 +93,17 @@ def migrations_out_of_start(build: Build) -> Iterator[Fix | Skip]:
             yield _fix(build, start, migration)
     except Obstacle as obstacle:
         yield obstacle.skip
+
+
+def _in_compose(build: Build) -> Iterator[Skip]:
+    """Yield a refusal for the first service that migrates in its own command, and starts a server behind it."""
+    for service in build.project.services:
+        command = service.command
+        text = command if isinstance(command, str) else " ".join(command or ())
+        if service.kind == "built" and _BEHIND.search(text) and "runserver" not in text:
+            reason = f"{service.name} migrates at every start, by a command in the compose file"
+            yield Skip(f"{reason}, which is not taken apart", service.line, service.path)
+            return
 
 
 def _fix(build: Build, start: Start, migration: Migration) -> Fix:

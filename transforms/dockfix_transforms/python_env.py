@@ -54,10 +54,10 @@ def python_env(build: Build) -> Iterator[Fix | Skip]:
     one of them is set already, the other one joins it.
 
     When it holds back: an image in which no Python runs, or whose base may set them itself; a variable that is set,
-    whatever its value; PYTHONUNBUFFERED where the program starts with ``python -u``, PYTHONDONTWRITEBYTECODE where
-    PYTHONPYCACHEPREFIX gives bytecode a place. The switches of Flask stay in images for development (by the file's
-    name, or since a compose file mounts the source over them), and where the Dockerfile, a script or the code reads
-    them or asks whether it is in debug mode.
+    whatever its value, or commented out; PYTHONUNBUFFERED where the program starts with ``python -u``,
+    PYTHONDONTWRITEBYTECODE where PYTHONPYCACHEPREFIX gives bytecode a place. The switches of Flask stay in images for
+    development (by the file's name, or since a compose file mounts the source over them), and where the Dockerfile, a
+    script or the code reads them or asks whether it is in debug mode.
 
     Source: Python's documentation, "Environment variables"
     (https://docs.python.org/3/using/cmdline.html#environment-variables); Flask's changes, version 2.3.0
@@ -101,6 +101,8 @@ def _python(build: Build, present: list[tuple[Step, Pair]]) -> Iterator[Fix]:
         missing.remove("PYTHONDONTWRITEBYTECODE")
     if "PYTHONUNBUFFERED" in missing and _UNBUFFERED.search(_start_text(build)):
         missing.remove("PYTHONUNBUFFERED")
+    whole = build.dockerfile.text
+    missing = [name for name in missing if not re.search(rf"(?m)^[ \t]*#[ \t]*(?:ENV[ \t]+)?{name}[ \t=]", whole)]
     if not missing:
         return
     beside = next(((step, pair) for step, pair in present if pair.name in _NAMES), None)
