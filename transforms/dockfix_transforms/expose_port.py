@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from dockfix.build.layout import block_start
+from dockfix.build.layout import above
 from dockfix.build.lineage import lineage, start_steps
-from dockfix.syntax.edit import insert
 from dockfix.transform import Fix, Phase, Safety, Skip, transform
 
 if TYPE_CHECKING:
@@ -61,7 +60,7 @@ def expose_port(build: Build) -> Iterator[Fix | Skip]:
         return
     anchor = _anchor(build, step).instruction
     keyword = "expose" if anchor.keyword_text.islower() else "EXPOSE"
-    edit = insert(block_start(build.dockerfile, anchor), f"{keyword} {found.port}{build.dockerfile.newline}")
+    edit = above(build.dockerfile, anchor, f"{keyword} {found.port}{build.dockerfile.newline}")
     server = "the program" if found.program == "script" else found.program
     yield Fix(f"name port {found.port}, on which {server} listens", {build.path: [edit]}, step.line)
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from dockfix.build.layout import block_start
+from dockfix.build.layout import above
 from dockfix.build.lineage import last_step, lineage, start_steps
 from dockfix.build.model import Build
 from dockfix.syntax.edit import insert
@@ -89,12 +89,12 @@ def healthcheck(build: Build) -> Iterator[Fix | Skip]:
     words = json.dumps([python, "-c", question])
     text = f"{keyword} {_TIMES} {escape}{newline}    {command} {words}{newline}"
     if step is not None and step.stage == build.final.index:
-        at = block_start(build.dockerfile, _anchor(build, step).instruction)
+        edit = above(build.dockerfile, _anchor(build, step).instruction, text)
     else:
-        at = len(build.dockerfile.text)
         text = text if build.dockerfile.text.endswith("\n") else newline + text.removesuffix(newline)
+        edit = insert(len(build.dockerfile.text), text)
     notes = [f"{path}:{line}: {what}" for path, line, what in _exposed(build, found)]
-    yield Fix(title, {build.path: (insert(at, text),)}, last.line, notes=tuple(notes))
+    yield Fix(title, {build.path: (edit,)}, last.line, notes=tuple(notes))
 
 
 def _commands(build: Build) -> list[str]:

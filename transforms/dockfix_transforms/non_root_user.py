@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from dockfix.build.expand import expand_word
-from dockfix.build.layout import block_start
+from dockfix.build.layout import above, block_start
 from dockfix.build.model import Build, Stage, Step
 from dockfix.records import record
 from dockfix.syntax.edit import Edit, insert
@@ -199,12 +199,11 @@ def _write(build: Build, chain: list[Stage], user: _User, workdir: str, owned: l
     prefix = "" if end.endswith("\n") else newline
     if place is None and prefix:  # the file ends without a newline, and stays so
         user_line = user_line.removesuffix(newline)
-    at = block_start(dockerfile, place.instruction) if place else len(end)
-    if anchor is None or anchor is place:
-        edits.append(insert(at, ("" if place else prefix) + text + user_line))
-    else:
+    if anchor is not None and anchor is not place:
         edits.append(insert(block_start(dockerfile, anchor.instruction), text))
-        edits.append(insert(at, ("" if place else prefix) + user_line))
+        text = ""
+    text += user_line
+    edits.append(above(dockerfile, place.instruction, text) if place else insert(len(end), prefix + text))
     flag = f" --chown={user.name}:{group}".rstrip(":")
     for step in chowned:
         instruction = step.instruction

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from dockfix.syntax.dockerfile import Blank, Comment, Dockerfile, Instruction, Node
-from dockfix.syntax.edit import Edit
+from dockfix.syntax.edit import Edit, insert
 
 if TYPE_CHECKING:
     from dockfix.build.model import Step
     from dockfix.syntax.shell import Command
+
+_SETTINGS: Final = frozenset({"EXPOSE", "USER", "HEALTHCHECK"})
 
 
 def block_start(dockerfile: Dockerfile, instruction: Instruction) -> int:
@@ -72,6 +74,27 @@ def blank_above(dockerfile: Dockerfile, instruction: Instruction) -> bool:
     while at and dockerfile.nodes[at - 1].start >= start:
         at -= 1
     return at > 0 and type(dockerfile.nodes[at - 1]) is Blank
+
+
+def above(dockerfile: Dockerfile, instruction: Instruction, text: str) -> Edit:
+    """Return the edit that puts *text*, whole lines, above *instruction*, apart from comments that are not about it.
+
+    A blank line that stands above them stands below the new lines as well; lines that were added before stay together.
+    """
+    start = block_start(dockerfile, instruction)
+    if start == instruction.start or not blank_above(dockerfile, instruction):
+        return insert(start, text)
+    at = _index(dockerfile, instruction)
+    while at and type(dockerfile.nodes[at]) is not Blank:
+        at -= 1
+    before = dockerfile.nodes[at - 1] if at else None
+    if isinstance(before, Instruction) and before.keyword in _SETTINGS and not _comment_above(dockerfile, before):
+        return insert(before.end, text)
+    return insert(start, text + dockerfile.newline)
+
+
+def _comment_above(dockerfile: Dockerfile, instruction: Instruction) -> bool:
+    return block_start(dockerfile, instruction) < instruction.start
 
 
 def may_be_cut(step: Step, command: Command) -> bool:
