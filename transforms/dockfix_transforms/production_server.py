@@ -12,6 +12,7 @@ from dockfix.syntax.edit import Edit, insert
 from dockfix.syntax.patterns import pattern
 from dockfix.transform import Fix, Phase, Safety, Skip, transform
 from dockfix_transforms._development_server import Server, check_directories, development_server, without_reload
+from dockfix_transforms._django_static import check_static_files
 from dockfix_transforms._obstacle import Obstacle
 from dockfix_transforms._server_install import installation
 
@@ -54,8 +55,9 @@ def production_server(build: Build) -> Iterator[Fix | Skip]:
     by a RUN of its own.
 
     When it holds back: statements in the main block that would not run any more; socketio.run, ssl_context and other
-    arguments without a counterpart; an application that is not found, not certain or not copied into the image; a
-    start command in a condition or beside other programs; an environment that cannot get the server; Python 2.
+    arguments without a counterpart; static files that only Django's runserver serves, as it does with DEBUG; an
+    application that is not found, not certain or not copied into the image; a start command in a condition or beside
+    other programs; an environment that cannot get the server; Python 2.
 
     Source: Flask's documentation, "Deploying to Production" (https://flask.palletsprojects.com/en/stable/deploying/),
     Django's deployment checklist (https://docs.djangoproject.com/en/stable/howto/deployment/checklist/) and
@@ -86,6 +88,8 @@ def _fix(build: Build, start: Start) -> Fix | None:
     if server is None:
         return None
     check_directories(build)
+    if server.application.framework == "django":
+        check_static_files(build, start, server.application)
     edits, program, command, notes = _served(build, start, server)
     mine = edits.setdefault(start.path, [])
     if start.replaceable:  # signals reach the server, not the shell in front of it

@@ -1,0 +1,5 @@
+import os
+
+from .base import *
+
+DEBUG = bool(int(os.getenv("DEBUG", default="1")))

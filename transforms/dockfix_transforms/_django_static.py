@@ -1,0 +1,142 @@
+"""Whether a Django project would lose its static files with its development server."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+from dockfix.build.model import Build
+from dockfix.build.start import Start
+from dockfix.project.application import Application
+from dockfix.project.python_module import parse_module
+from dockfix_transforms._obstacle import Obstacle
+
+if TYPE_CHECKING:
+    import ast
+
+_WITHOUT_FILES: Final = frozenset(
+    f"django.contrib.{name}"
+    for name in (
+        *("auth", "contenttypes", "sessions", "messages", "staticfiles", "sites", "humanize", "redirects"),
+        *("flatpages", "sitemaps", "syndication", "postgres"),
+    )
+)
+"""Applications of Django that bring no static files."""
+_ELSEWHERE: Final = (
+    r"whitenoise|dj_static|StaticFilesHandler|staticfiles_urlpatterns|static\(\s*settings\.STATIC_URL|views\.static"
+)
+_STORED: Final = r"""^(?:STATICFILES_STORAGE|STORAGES)\b(?s:.*)storages\.|^STATIC_URL\s*=\s*f?["'](?:https?:)?//"""
+_WEB_SERVER: Final = r"(?:\A|/)(?:[^/]*\.conf(?:\.\w+)?|[^/]*nginx[^/]*|Caddyfile)\Z"
+_ON: Final = ("true", "1", "on", "yes", "y", "t")
+
+
+def check_static_files(build: Build, start: Start, application: Application) -> None:
+    """Refuse a project whose static files only runserver serves, which it does with DEBUG. Raises ``Obstacle``.
+
+    Source: https://docs.djangoproject.com/en/stable/ref/contrib/staticfiles/#runserver
+    """
+    texts = list(_settings(build, start, application))
+    insecure = any("--insecure" in word for word in start.words)
+    if not any("django.contrib.staticfiles" in text for _, text in texts) or _served_elsewhere(build, texts):
+        return
+    place = _debug(build, start, texts)
+    if place is None and not insecure:
+        return
+    owner = _with_files(build, application, [text for _, text in texts])
+    if owner is not None:
+        path, line = place or (start.path, start.line)
+        why = "with --insecure" if place is None else "where DEBUG is on"
+        raise Obstacle(
+            f"runserver serves the static files of {owner} {why}, and nothing else does: add WhiteNoise first",
+            line,
+            path,
+        )
+
+
+def _settings(build: Build, start: Start, application: Application) -> Iterator[tuple[str, str]]:
+    """Yield the settings module in force and what it imports everything from: paths in the repository, and texts."""
+    services = [service for service in build.project.services if not service.command and not service.entrypoint]
+    given = [service.environment.get("DJANGO_SETTINGS_MODULE") for service in services]
+    stated = [name for name in (*given, start.step.env.get("DJANGO_SETTINGS_MODULE")) if name and "$" not in name]
+    context, root = build.project.context, posixpath.dirname(application.path)
+    waiting = [posixpath.join(root, *(stated[0] if stated else application.settings or "").split("."))]
+    seen: set[str] = set()
+    while waiting and len(seen) < 20:
+        module = waiting.pop(0)
+        for path in (f"{module}.py", f"{module}/__init__.py"):
+            text = context.text(path)
+            if text is None or path in seen:
+                continue
+            seen.add(path)
+            yield context.repository_path(path), text
+            for dots, name in re.findall(r"^\s*from\s+(\.*)([\w.]*)\s+import\s+(?:\*|\(\s*\*)", text, re.MULTILINE):
+                folder = posixpath.dirname(path) if dots else root
+                for _ in dots[1:]:
+                    folder = posixpath.dirname(folder)
+                waiting.append(posixpath.join(folder, *name.split(".")))
+
+
+def _served_elsewhere(build: Build, texts: list[tuple[str, str]]) -> bool:
+    context, files = build.project.context, build.project.files
+    if any(re.search(rf"{_ELSEWHERE}|{_STORED}", text, re.MULTILINE) for _, text in texts):
+        return True
+    named = re.compile(r"(?:\A|/)(?:urls|wsgi|asgi)(?:/\w+)?\.py\Z")
+    if any(named.search(path) and re.search(_ELSEWHERE, context.text(path) or "") for path in context.paths):
+        return True
+    servers = (path for path in files.paths if re.search(_WEB_SERVER, path))
+    return any("static" in (files.text(path) or "") for path in servers)
+
+
+def _debug(build: Build, start: Start, texts: list[tuple[str, str]]) -> tuple[str, int] | None:
+    """Return where DEBUG is on; the first module that sets it decides."""
+    for path, text in texts:
+        if values := list(_assigned(text, "DEBUG")):
+            return next(((path, value.lineno) for value in values if _is_on(build, start, value)), None)
+    return None
+
+
+def _is_on(build: Build, start: Start, value: ast.expr) -> bool:
+    import ast
+
+    if isinstance(value, ast.Constant):
+        return bool(value.value)
+    calls = [node for node in ast.walk(value) if isinstance(node, ast.Call)]
+    for call in calls:
+        if call.args and isinstance(name := call.args[0], ast.Constant):
+            given = [service.environment.get(str(name.value)) for service in build.project.services]
+            stated = [item for item in (start.step.env.get(str(name.value)), *given) if item is not None]
+            default = [*call.args[1:2], *(item.value for item in call.keywords if item.arg == "default")]
+            values = stated or [str(item.value) for item in default if isinstance(item, ast.Constant)]
+            if any(item.strip().lower() in _ON for item in values):
+                return True
+    return not calls
+
+
+def _with_files(build: Build, application: Application, texts: list[str]) -> str | None:
+    """Return what has static files: an application that is not known to have none, or a folder of the project."""
+    import ast
+
+    context, root = build.project.context, posixpath.dirname(application.path)
+    below = [path for path in context.paths if path.startswith(f"{root}/" if root else "")]
+    for path in below:
+        folder, found, _ = f"/{path}".partition("/static/")
+        if found:
+            return f"{folder}/static"[1:]
+    names: list[str] = []
+    for value in (value for text in texts for value in _assigned(text, "INSTALLED_APPS")):
+        names += [str(item.value) for item in ast.walk(value) if isinstance(item, ast.Constant)]
+    own = {path[len(root) + 1 if root else 0 :].partition("/")[0].removesuffix(".py") for path in below}
+    return next((name for name in names if name not in _WITHOUT_FILES and name.partition(".")[0] not in own), None)
+
+
+def _assigned(text: str, name: str) -> Iterator[ast.expr]:
+    import ast
+
+    tree = parse_module(text)
+    for node in ast.walk(tree) if tree is not None and name in text else ():
+        if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign) and node.value is not None:
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            if any(isinstance(target, ast.Name) and target.id == name for target in targets):
+                yield node.value
