@@ -58,6 +58,8 @@ _HOME_DOWNLOAD: Final = pattern(
     r"(?:curl|wget)\b[^\n|;&]*\|\s*(?:sudo\s+)?(?:\S*/)?(?:ba|da|z)?(?:sh|python[\d.]*)\b"
 )
 _PATHS: Final = pattern(r"['\"](?:sqlite:///)?(/[\w./-]+)['\"]", words=("'/", '"/', "sqlite:///"))
+_OF_A_DATABASE: Final = pattern(r"/(?:var/)?run/(?:postgresql|mysqld|mariadb|redis)/?\Z")
+"""Where a database puts its socket: the volume is the database's, and others only connect to it."""
 _DATABASE: Final = pattern(r"sqlite:///(/[\w./-]+)", words=("sqlite:///",))
 _PORT_VARIABLE: Final = pattern(r"PORT\W+0*(?:\d{1,3}|10[01]\d|102[0-3])(?!\d)", words=("PORT",))
 _RUNNER: Final = pattern(r"(?<![\w-])(?:poetry|pipenv|uv|pdm|hatch|conda)\s+run", words=("run",))
@@ -209,7 +211,7 @@ def volumes(build: Build, chain: list[Stage], workdir: str) -> list[str]:
                 raise Obstacle(f"the volume {raise_for[0]} is the system's", step.line)
     for service in build.project.services:
         for mount in service.mounts:
-            if not mount.bind and not mount.read_only:
+            if not mount.bind and not mount.read_only and not _OF_A_DATABASE.match(mount.target):
                 if not re.fullmatch(r"/[\w./-]+", mount.target) or mount.target.rstrip("/") in SYSTEM:
                     raise Obstacle(f"the volume {mount.target} cannot be given to a user", service.line, service.path)
                 found.append(mount.target)
