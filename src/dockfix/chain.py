@@ -73,13 +73,30 @@ class _Tree:
         self.version = 0
         self.shared_version = 0
 
-    def replace(self, contents: dict[str, str], own: frozenset[str] = frozenset()) -> None:
+    def change(self, texts: Mapping[str, str], own: frozenset[str]) -> None:
+        """Lay *texts* over the files; *own* are the Dockerfiles, which no other Dockerfile's run depends on."""
+        from dockfix.project.disk import OverlayFiles
+        from dockfix.project.invocations import states
+
+        self.contents.update(texts)
+        if isinstance(self.files, OverlayFiles):
+            self.files = self.files.changed(texts, states)
+        else:
+            self.files = OverlayFiles(self.base, texts)
+        self.shared_version += not own.issuperset(texts)
+        self.version += 1
+
+    def restore(self, texts: Mapping[str, str | None], own: frozenset[str]) -> None:
+        """Give the files back the contents that they had; None for what was as on disk."""
         from dockfix.project.disk import OverlayFiles
 
-        if any(self.contents.get(path) != contents.get(path) for path in {*contents, *self.contents} - own):
-            self.shared_version += 1
-        self.contents = contents
-        self.files = OverlayFiles(self.base, contents, self.files) if contents else self.base
+        for path, text in texts.items():
+            if text is None:
+                self.contents.pop(path, None)
+            else:
+                self.contents[path] = text
+        self.files = OverlayFiles(self.base, self.contents) if self.contents else self.base
+        self.shared_version += not own.issuperset(texts)
         self.version += 1
 
     def changed(self) -> dict[str, str]:
@@ -102,6 +119,8 @@ class _Run:
         self.checked: Dockerfile | None = None
         """The last text of the Dockerfile that was parsed and cross-checked."""
         self.unreadable = False
+        self.undo: dict[str, str | None] = {}
+        """What the files that the last run changed held before it, None for what was as on disk."""
 
     def forget(self) -> None:
         """Let go of what can be read again: there may be thousands of Dockerfiles."""
@@ -120,7 +139,8 @@ class _Run:
             self.failures.append(failure)
 
     def run(self, tree: _Tree, own: frozenset[str]) -> None:
-        start, fixed = dict(tree.contents), len(self.fixes)
+        self.undo = {}
+        fixed = len(self.fixes)
         if self.unreadable:
             return
         if not self.origin:
@@ -147,7 +167,7 @@ class _Run:
         del self.fixes[fixed:]
         self.answers.clear()
         self.fail(f"no end after {ROUNDS} rounds: {', '.join(changing)} kept changing it; the file is left alone")
-        tree.replace(start, own)
+        tree.restore(self.undo, own)
 
     def _prepare(self, tree: _Tree) -> bool:
         """Parse and build the Dockerfile as it stands now; return whether that worked."""
@@ -259,7 +279,9 @@ class _Run:
             before = tree.files.text(self.path) or ""
             edits = [edit for fix in accepted for edit in fix.edits.get(self.path, ())]
             self.origin = move_lines(self.origin, before, edits)
-        tree.replace({**tree.contents, **changed}, own)
+        for path in changed:
+            self.undo.setdefault(path, tree.contents.get(path))
+        tree.change(changed, own)
         return True
 
     def _original(self, line: int) -> int:

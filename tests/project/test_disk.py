@@ -7,6 +7,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dockfix.project.disk import (
     DiskFiles,
@@ -16,7 +18,7 @@ from dockfix.project.disk import (
     is_dockerfile_name,
     repository_root,
 )
-from dockfix.project.files import Files, MemoryFiles
+from dockfix.project.files import MemoryFiles
 
 
 def write(root: Path, *paths: str) -> None:
@@ -122,14 +124,29 @@ def test_ignored_dockerfiles_are_not_found(tmp_path: Path) -> None:
 
 def test_changes_that_do_not_matter_give_the_same_files() -> None:
     base = MemoryFiles({"Dockerfile": "", "compose.yaml": "a"})
-    changes = [{"Dockerfile": "1"}, {"Dockerfile": "2", "compose.yaml": "b"}]
-    changes += [{"Dockerfile": "3", "compose.yaml": "b"}, {"Dockerfile": "3", "compose.yaml": "c"}]
-    files: Files = base
-    stated = []
+    changes = [{"Dockerfile": "2", "compose.yaml": "b"}, {"Dockerfile": "3"}, {"compose.yaml": "c"}]
+    files = OverlayFiles(base, {"Dockerfile": "1"})
+    stated = [files.stated(str.islower)]
     for change in changes:
-        files = OverlayFiles(base, change, files)
+        files = files.changed(change, str.islower)
         stated.append(files.stated(str.islower))
     assert stated[0] is base
     assert stated[1] is stated[2]
     assert [one.text("compose.yaml") for one in stated] == ["a", "b", "b", "c"]
     assert [one.text("Dockerfile") for one in stated] == ["", "", "", ""]
+
+
+@given(st.lists(st.dictionaries(st.sampled_from(["a", "b/c", "b/d", "b.x", "e/f/g", "h"]), st.text(max_size=2))))
+def test_changes_one_after_another_are_all_of_them_at_once(changes: list[dict[str, str]]) -> None:
+    base = MemoryFiles({"a": "1", "b/c": "2"})
+    files = OverlayFiles(base, {})
+    together: dict[str, str] = {}
+    for change in changes:
+        files = files.changed(change, bool)
+        together.update(change)
+        expected = MemoryFiles({"a": "1", "b/c": "2", **together})
+        assert files.paths == expected.paths
+        for path in ("", "a", "b", "b/c", "b/d", "e", "e/f", "h"):
+            assert files.text(path) == expected.text(path)
+            assert files.below(path) == expected.below(path)
+            assert files.is_directory(path) == expected.is_directory(path)

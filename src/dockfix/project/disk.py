@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Final
 
@@ -97,16 +97,35 @@ class DiskFiles:
 class OverlayFiles:
     """Other files with changed or new texts laid over them."""
 
-    def __init__(self, base: Files, texts: Mapping[str, str], before: Files | None = None) -> None:
+    def __init__(self, base: Files, texts: Mapping[str, str]) -> None:
         self._base = base
         self._texts = dict(texts)
-        self._known: OverlayFiles | None = before._known if isinstance(before, OverlayFiles) else None
+        self._new = sorted(self._texts.keys() - base.paths)
+        self._known: OverlayFiles | None = None
         self._stated: Files | None = None
+
+    def changed(self, texts: Mapping[str, str], matters: Callable[[str], object]) -> OverlayFiles:
+        """Return the files with more *texts* laid over these, which are not to be used any more.
+
+        That costs what is new, however much was changed before: a repository may hold thousands of Dockerfiles.
+        *matters* is that of ``stated``: where no change matters, what it gave is kept.
+        """
+        made = OverlayFiles.__new__(OverlayFiles)
+        made._base, made._texts, made._known = self._base, self._texts, self._known
+        made._texts.update(texts)
+        added = [path for path in texts if path not in self._base.paths and path not in self.paths]
+        made._new = self._new
+        if added:
+            made._new = sorted([*self._new, *added])
+        elif "paths" in self.__dict__:
+            made.__dict__["paths"] = self.paths
+        made._stated = None if any(map(matters, texts)) else self._stated
+        return made
 
     def stated(self, matters: Callable[[str], object]) -> Files:
         """Return the files with no other changes than those of paths for which *matters* is true.
 
-        That is the same object as it was for the files *before* these, as long as these changes are the same: what was
+        That is the same object as it was for the files before these, as long as these changes are the same: what was
         found out can be kept by it. *matters* is always the same function.
         """
         if self._stated is None:
@@ -119,7 +138,7 @@ class OverlayFiles:
     @cached_property
     def paths(self) -> frozenset[str]:
         """The files of the base and the new ones."""
-        return self._base.paths.union(self._texts) if self._texts else self._base.paths
+        return self._base.paths.union(self._new) if self._new else self._base.paths
 
     def text(self, path: str) -> str | None:
         """Return the new text where there is one, else the base's."""
@@ -130,14 +149,13 @@ class OverlayFiles:
         """Return whether a file lies below *path*."""
         if self._base.is_directory(path):
             return True
-        return any(name.startswith(f"{path}/") for name in self._texts) if path else bool(self._texts)
+        return bool(_below(self._new, path) if path else self._texts)
 
     def below(self, folder: str) -> tuple[str, ...]:
         """Return the files below *folder*, sorted."""
-        prefix = f"{folder}/" if folder else ""
         present = self._base.below(folder)
-        new = {name for name in self._texts if name.startswith(prefix)}.difference(present)
-        return tuple(sorted(new.union(present))) if new else present
+        new = _below(self._new, folder)
+        return tuple(sorted([*present, *new])) if new else present
 
 
 def repository_root(path: str | os.PathLike[str]) -> str:
@@ -221,9 +239,9 @@ def _inside(path: str, root: str) -> bool:
     return path == root or path.startswith(root if root.endswith("/") else root + "/")
 
 
-def _below(paths: tuple[str, ...], folder: str) -> tuple[str, ...]:
+def _below(paths: Sequence[str], folder: str) -> tuple[str, ...]:
     if not folder:
-        return paths
+        return tuple(paths)
     from bisect import bisect_left
 
-    return paths[bisect_left(paths, f"{folder}/") : bisect_left(paths, f"{folder}0")]  # "0" follows "/"
+    return tuple(paths[bisect_left(paths, f"{folder}/") : bisect_left(paths, f"{folder}0")])  # "0" follows "/"

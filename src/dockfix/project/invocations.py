@@ -93,7 +93,12 @@ def as_stated(files: Files) -> Files:
     """
     from dockfix.project.disk import OverlayFiles
 
-    return files.stated(_STATES.match) if isinstance(files, OverlayFiles) else files
+    return files.stated(states) if isinstance(files, OverlayFiles) else files
+
+
+def states(path: str) -> bool:
+    """Return whether a file of this name may say how images are built and run."""
+    return _STATES.match(path) is not None
 
 
 def _find_invocations(files: Files) -> list[Invocation]:
