@@ -142,7 +142,7 @@ def in_full_image(name: str) -> bool:
 
 
 def modules() -> Mapping[str, Sequence[str]]:
-    """Return the modules of Python that load a library which slim images lack, and those libraries."""
+    """Return the modules of Python that load what slim images lack, and the packages that have it."""
     found: Mapping[str, Sequence[str]] = _table()["modules"]
     return found
 

@@ -188,9 +188,10 @@ def _imported(build: Build) -> Iterable[tuple[str, tuple[str, str]]]:
     modules_of = rf"^[ \t]*(?:import|from)[ \t]+({'|'.join(map(re.escape, names))})\b"
     expression = pattern(modules_of, re.MULTILINE, words=tuple(names))
     for path in context.paths:
-        if path.endswith(".py") and (match := expression.search(context.text(path) or "")):
-            for name in names[match[1]]:
-                yield name, (context.repository_path(path), match[1])
+        if path.endswith(".py"):
+            for module in expression.findall(context.text(path) or ""):
+                for name in names[module]:
+                    yield name, (context.repository_path(path), module)
 
 
 def _check_copies(build: Build) -> None:
