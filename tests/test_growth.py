@@ -14,6 +14,7 @@ import pytest
 
 from dockfix.build.model import Build
 from dockfix.build.stages import build_of, copied_sources, stages_of
+from dockfix.chain import Settings, run
 from dockfix.project.files import MemoryFiles
 from dockfix.project.model import Project
 from dockfix.records import replace
@@ -76,3 +77,21 @@ def test_linear(transform: Transform, body: str, rewritten: bool) -> None:
     short = calls(transform, build(body, SHORT, rewritten=rewritten))
     long = calls(transform, build(body, LONG, rewritten=rewritten))
     assert long / LONG <= 1.5 * short / SHORT
+
+
+def test_a_dockerfile_costs_no_more_in_a_large_repository() -> None:
+    def calls_for(count: int) -> int:
+        files: dict[str, str] = {}
+        for number in range(count):
+            files |= {f"s{number:03}/{name}": text for name, text in FILES.items() if name != "compose.yaml"}
+            files[f"s{number:03}/Dockerfile"] = dockerfile("commands", 1)
+        paths = [path for path in files if path.endswith("/Dockerfile")]
+        profile = Profile()
+        profile.enable()
+        result = run(MemoryFiles(files), paths, Settings(TRANSFORMS))
+        profile.disable()
+        assert len(result.after) >= 2 * count
+        return sum(entry.callcount for entry in profile.getstats())
+
+    calls_for(FEW)
+    assert calls_for(80) / 80 <= 1.3 * calls_for(20) / 20
