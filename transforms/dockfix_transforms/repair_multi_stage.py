@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -31,6 +32,8 @@ from dockfix_transforms._user_site import moved_home
 _PYTHON: Final = pattern(r"python[\d.]*\Z")
 _VERSION: Final = pattern(r"(?<=:)\d+\.\d+(?:\.\d+)?")
 _NAMED: Final = pattern(r"\bpython(3\.\d+)\b")
+_STAGE_NAME: Final = pattern(r"(?:\w+-)?(?:build(?:er)?|base|dep(?:endencie)?s|stage)(?:-\w+)?\Z")
+"""What stages are called, and images on Docker Hub are not."""
 _ROOT: Final = pattern(r"(?:root|0)?(?::|\Z)")
 
 
@@ -69,6 +72,7 @@ def repair_multi_stage(build: Build) -> Iterator[Fix | Skip]:
     """
     if len(build.stages) < 2 or not build.final.of("COPY"):
         return
+    yield from _no_such_stage(build)
     found = carried(build)
     if not found:
         return
@@ -81,6 +85,22 @@ def repair_multi_stage(build: Build) -> Iterator[Fix | Skip]:
         if fix is not None:
             yield fix
             return
+
+
+def _no_such_stage(build: Build) -> Iterator[Skip]:
+    """Say that COPY names a stage that is not there, where one stage is left that nothing names."""
+    names = {stage.name for stage in build.stages}
+    copies = [(step, step.copy.from_) for stage in build.stages for step in stage.of("COPY") if step.copy]
+    unknown = [(step, name) for step, name in copies if name and name.lower() not in names and _STAGE_NAME.match(name)]
+    if not unknown:
+        return
+    text = build.dockerfile.text.lower()
+    bases = {(stage.base or "").lower() for stage in build.stages}
+    left = [stage for stage in build.stages[:-1] if stage.name and stage.name not in bases]
+    left = [one for one in left if not re.search(rf"from=(?:{re.escape(one.name or '')}|{one.index})(?![\w.-])", text)]
+    if len(left) == 1:
+        step, name = unknown[0]
+        yield Skip(f"no stage is called {name}, and nothing is copied from the one called {left[0].name}", step.line)
 
 
 def _versions(build: Build, found: tuple[Carried, ...]) -> Fix | None:
