@@ -30,6 +30,7 @@ CONFIGURATION = Configuration(
 )
 UP = Observation(None, True, None, False, ((80, False),), 80, 0.5, (), None, ("listening",))
 TRACEBACK = ("Traceback (most recent call last):", "ModuleNotFoundError: No module named 'flask'")
+TRACEBACK_END = ('  File "base.py", line 281, in connect', "OperationalError: is the server running locally?")
 ENDED = UP._replace(running=False, code=1, ports=(), log=TRACEBACK)
 
 
@@ -83,6 +84,7 @@ def test_an_image_that_does_not_build() -> None:
         (ENDED, ENDED, Verdict.UNPROVED),
         (ENDED, ENDED._replace(log=("PermissionError: [Errno 13]",)), Verdict.WORSE),
         (UP._replace(ports=(), log=TRACEBACK), ENDED, Verdict.UNPROVED),  # a reloader waits, a server does not
+        (UP._replace(ports=(), log=TRACEBACK_END), UP._replace(ports=(), log=TRACEBACK_END), Verdict.UNPROVED),
         (UP._replace(ports=(), running=False, code=0), UP._replace(ports=(), running=False, code=0), Verdict.SAME),
     ],
 )

@@ -18,6 +18,7 @@ _TROUBLE: Final = re.compile(
     r"|cannot open shared object file|Read-only file system|readonly database|unable to open database file"
     r"|command not found|not found in \$PATH|Operation not permitted|exec format error"
 )
+_IN_TRACEBACK: Final = re.compile(r"""Traceback \(most recent call last\)|  File "[^"]+", line \d+, in """)
 _GROWN: Final = 1.10
 _MEGABYTE: Final = 1_000_000
 _EVIDENCE: Final = 12
@@ -141,7 +142,7 @@ def _fine(one: Observation) -> bool:
 def _works(one: Observation, serves: bool) -> bool:
     """Whether the program does its work: a server that waits for a change of the broken source stays up, too."""
     idle = serves and one.running and not one.ports and one.unseen is None
-    return _fine(one) and not (idle and any(line.startswith("Traceback (most recent call last)") for line in one.log))
+    return _fine(one) and not (idle and any(map(_IN_TRACEBACK.match, one.log)))  # whose beginning may be cut off
 
 
 def _kind(one: Observation) -> str:
