@@ -92,6 +92,9 @@ def _served_elsewhere(build: Build, texts: list[tuple[str, str]]) -> bool:
 def _debug(build: Build, start: Start, texts: list[tuple[str, str]]) -> tuple[str, int] | None:
     """Return where DEBUG is on; the first module that sets it decides."""
     for path, text in texts:
+        schema = re.search(r"\bDEBUG\s*=\s*\(\s*bool\s*,\s*True\b", text)
+        if schema and not any(_stated(build, start, "DEBUG")):  # django-environ's default
+            return path, text.count("\n", 0, schema.start()) + 1
         if values := list(_assigned(text, "DEBUG")):
             return next(((path, value.lineno) for value in values if _is_on(build, start, value)), None)
     return None
@@ -105,13 +108,27 @@ def _is_on(build: Build, start: Start, value: ast.expr) -> bool:
     calls = [node for node in ast.walk(value) if isinstance(node, ast.Call)]
     for call in calls:
         if call.args and isinstance(name := call.args[0], ast.Constant):
-            given = [service.environment.get(str(name.value)) for service in build.project.services]
-            stated = [item for item in (start.step.env.get(str(name.value)), *given) if item is not None]
+            stated = list(_stated(build, start, str(name.value)))
             default = [*call.args[1:2], *(item.value for item in call.keywords if item.arg == "default")]
             values = stated or [str(item.value) for item in default if isinstance(item, ast.Constant)]
             if any(item.strip().lower() in _ON for item in values):
                 return True
     return not calls
+
+
+def _stated(build: Build, start: Start, name: str) -> Iterator[str]:
+    """Yield the values that the image, compose and the files of variables beside them give *name*."""
+    files = {build.project.context.repository_path(".env")}
+    given = [start.step.env.get(name)]
+    for service in build.project.services:
+        given.append(service.environment.get(name))
+        files |= {
+            posixpath.normpath(posixpath.join(posixpath.dirname(service.path), path)) for path in service.env_files
+        }
+    yield from (value for value in given if value is not None)
+    line = re.compile(rf"""^[ \t]*(?:export[ \t]+)?{re.escape(name)}[ \t]*=[ \t]*["']?([^"'\s#]*)""", re.MULTILINE)
+    for path in files:
+        yield from line.findall(build.project.files.text(path) or "")
 
 
 def _with_files(build: Build, application: Application, texts: list[str]) -> str | None:
