@@ -11,11 +11,16 @@ from dockfix.build.model import Build
 from dockfix.build.start import Start
 from dockfix.project.application import Application
 from dockfix.project.python_module import parse_module
-from dockfix_transforms._obstacle import Obstacle
+from dockfix.records import record
+from dockfix.syntax.edit import Edit, insert
+from dockfix_transforms._knowledge import table
 
 if TYPE_CHECKING:
     import ast
 
+_DJANGO: Final = r"""(?im)^[\s"']*django(?:\[[^]]*\])?["']?\s*(?:=\s*["'{])?([^\n#;]*)"""
+_MANIFEST: Final = r"[\w.-]*requirements?[\w.-]*\.(?:txt|in)|pyproject\.toml|Pipfile(?:\.lock)?|\w+\.lock"
+_SECURITY: Final = "django.middleware.security.SecurityMiddleware"
 _WITHOUT_FILES: Final = frozenset(
     f"django.contrib.{name}"
     for name in (
@@ -32,27 +37,82 @@ _WEB_SERVER: Final = r"(?:\A|/)(?:[^/]*\.conf(?:\.\w+)?|[^/]*nginx[^/]*|Caddyfil
 _ON: Final = ("true", "1", "on", "yes", "y", "t")
 
 
-def check_static_files(build: Build, start: Start, application: Application) -> None:
-    """Refuse a project whose static files only runserver serves, which it does with DEBUG. Raises ``Obstacle``.
+@record
+class Loss:
+    """Static files that only the development server serves: whose they are, and the place where that is decided."""
+
+    reason: str
+    line: int
+    path: str
+
+
+def lost_static_files(build: Build, start: Start, application: Application) -> Loss | None:
+    """Return what a project would lose whose static files only runserver serves, which it does with DEBUG.
 
     Source: https://docs.djangoproject.com/en/stable/ref/contrib/staticfiles/#runserver
     """
     texts = list(_settings(build, start, application))
     insecure = any("--insecure" in word for word in start.words)
     if not any("django.contrib.staticfiles" in text for _, text in texts) or _served_elsewhere(build, texts):
-        return
+        return None
     place = _debug(build, start, texts)
     if place is None and not insecure:
-        return
+        return None
     owner = _with_files(build, application, [text for _, text in texts])
-    if owner is not None:
-        path, line = place or (start.path, start.line)
-        why = "with --insecure" if place is None else "where DEBUG is on"
-        raise Obstacle(
-            f"runserver serves the static files of {owner} {why}, and nothing else does: add WhiteNoise first",
-            line,
-            path,
-        )
+    if owner is None:
+        return None
+    path, line = place or (start.path, start.line)
+    why = "with --insecure" if place is None else "where DEBUG is on"
+    return Loss(f"runserver serves the static files of {owner} {why}, and nothing else does", line, path)
+
+
+def whitenoise_edit(build: Build, start: Start, application: Application) -> tuple[str, Edit] | None:
+    """Return the settings module and the edit that adds WhiteNoise to its middleware, None where that is not plain.
+
+    With DEBUG WhiteNoise finds the files where runserver does, without collectstatic
+    (https://whitenoise.readthedocs.io/en/stable/django.html#WHITENOISE_USE_FINDERS). It belongs behind
+    SecurityMiddleware (https://whitenoise.readthedocs.io/en/stable/django.html#enable-whitenoise).
+    """
+    import ast
+
+    if application.asgi is not None or not _recent(build):
+        return None
+    texts = list(_settings(build, start, application))
+    found = [(path, text, value) for path, text in texts for value in _assigned(text, "MIDDLEWARE")]
+    if len(found) != 1 or not isinstance(found[0][2], ast.List):
+        return None
+    path, text, value = found[0]
+    first = [item for item in value.elts if isinstance(item, ast.Constant) and item.value == _SECURITY]
+    if len(first) != 1:
+        return None
+    lines = text.splitlines(keepends=True)
+    line = lines[first[0].lineno - 1]
+    match = re.fullmatch(rf"([ \t]*)(['\"]){re.escape(_SECURITY)}\2,[ \t]*(?:#[^\r\n]*)?(\r?\n)", line)
+    if match is None:
+        return None
+    indent, quote, newline = match.groups()
+    end = sum(map(len, lines[: first[0].lineno]))
+    return path, insert(end, f"{indent}{quote}whitenoise.middleware.WhiteNoiseMiddleware{quote},{newline}")
+
+
+def _recent(build: Build) -> bool:
+    """Whether the manifests let no Django in that is older than what WhiteNoise supports."""
+    oldest = tuple(map(int, table("servers")["whitenoise"]["django"].split(".")))
+    context = build.project.context
+    for path in context.paths:
+        if not re.fullmatch(_MANIFEST, posixpath.basename(path)):
+            continue
+        text = context.text(path) or ""
+        for match in re.finditer(_DJANGO, text):
+            limits = re.findall(r"(==|~=|<=?|\^|~)\s*v?(\d+)(?:\.(\d+))?", match[1])
+            for operator, major, minor in limits:
+                newest = (int(major), int(minor or 0))
+                if newest < oldest or (operator == "<" and newest <= oldest):
+                    return False
+        for major, minor in re.findall(r'(?i)name = "django"\nversion = "(\d+)\.(\d+)', text):
+            if (int(major), int(minor)) < oldest:
+                return False
+    return True
 
 
 def _settings(build: Build, start: Start, application: Application) -> Iterator[tuple[str, str]]:

@@ -12,7 +12,7 @@ from dockfix.syntax.edit import Edit, insert
 from dockfix.syntax.patterns import pattern
 from dockfix.transform import Fix, Phase, Safety, Skip, transform
 from dockfix_transforms._development_server import Server, check_directories, development_server, without_reload
-from dockfix_transforms._django_static import check_static_files
+from dockfix_transforms._django_static import lost_static_files, whitenoise_edit
 from dockfix_transforms._obstacle import Obstacle
 from dockfix_transforms._server_install import installation
 
@@ -52,12 +52,13 @@ def production_server(build: Build) -> Iterator[Fix | Skip]:
 
     The command is changed where it is written: in CMD or ENTRYPOINT of any form, behind ``sh -c``, at the end of the
     script that they start. Where a lock file rules what is installed, it is not made stale: the server is installed
-    by a RUN of its own.
+    by a RUN of its own. Static files that only Django's runserver serves, as it does with DEBUG, are served by
+    WhiteNoise, which joins the middleware and the requirements.
 
     When it holds back: statements in the main block that would not run any more; socketio.run, ssl_context and other
-    arguments without a counterpart; static files that only Django's runserver serves, as it does with DEBUG; an
-    application that is not found, not certain or not copied into the image; a start command in a condition or beside
-    other programs; an environment that cannot get the server; Python 2.
+    arguments without a counterpart; static files that only Django's runserver serves, where WhiteNoise cannot be
+    added; an application that is not found, not certain or not copied into the image; a start command in a condition
+    or beside other programs; an environment that cannot get the server; Python 2.
 
     Source: Flask's documentation, "Deploying to Production" (https://flask.palletsprojects.com/en/stable/deploying/),
     Django's deployment checklist (https://docs.djangoproject.com/en/stable/howto/deployment/checklist/) and
@@ -88,9 +89,9 @@ def _fix(build: Build, start: Start) -> Fix | None:
     if server is None:
         return None
     check_directories(build)
-    if server.application.framework == "django":
-        check_static_files(build, start, server.application)
     edits, program, command, notes = _served(build, start, server)
+    if server.application.framework == "django":
+        notes += _keep_static_files(build, start, server, edits)
     mine = edits.setdefault(start.path, [])
     if start.replaceable:  # signals reach the server, not the shell in front of it
         prefix = ("exec", *prefix)
@@ -103,11 +104,33 @@ def _fix(build: Build, start: Start) -> Fix | None:
         edits.setdefault(build.path, []).append(insert(start.step.instruction.start, line))
     if server.host in _LOOPBACK:
         notes.append(f"it was bound to {server.host}, where nothing outside of the container reached it")
-    if server.application.framework == "django":
-        notes.append("runserver served the static files with DEBUG; this does not: WhiteNoise or a web server does")
     notes += _about_services(build)
     title = f"run {server.target} with {program} in place of the development server"
     return Fix(title, _sorted(edits), start.step.line, notes=tuple(notes))
+
+
+def _keep_static_files(build: Build, start: Start, server: Server, edits: dict[str, list[Edit]]) -> list[str]:
+    """Add WhiteNoise to *edits* where only the development server serves Django's static files; return what to say."""
+    loss = lost_static_files(build, start, server.application)
+    if loss is None:
+        return []
+    found = whitenoise_edit(build, start, server.application)
+    if found is None:
+        raise Obstacle(f"{loss.reason}: add WhiteNoise first", loss.line, loss.path)
+    for path, more in installation(build, start, "whitenoise").items():
+        mine = edits.setdefault(path, [])
+        for edit in more:
+            same = next((one for one in mine if (one.start, one.end) == (edit.start, edit.end)), None)
+            if same is None:
+                mine.append(edit)
+            elif not edit.replacement.lstrip().startswith(("RUN", "run")):
+                mine.remove(same)
+                mine.append(Edit(same.start, same.end, same.replacement + edit.replacement.lstrip("\r\n")))
+            else:  # beside a lock: the RUN that installs the server installs both
+                raise Obstacle(f"{loss.reason}: add WhiteNoise first", loss.line, loss.path)
+    path, edit = found
+    edits.setdefault(path, []).append(edit)
+    return ["WhiteNoise serves the static files, as runserver did with DEBUG; without DEBUG it serves STATIC_ROOT"]
 
 
 def _about_services(build: Build) -> list[str]:
