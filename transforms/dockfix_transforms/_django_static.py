@@ -18,7 +18,8 @@ from dockfix_transforms._knowledge import table
 if TYPE_CHECKING:
     import ast
 
-_DJANGO: Final = r"""(?im)^[\s"']*django(?:\[[^]]*\])?["']?\s*(?:=\s*["'{])?([^\n#;]*)"""
+_DJANGO: Final = r"""(?im)^[\s"']*django(?![\w.-])(?:\[[^]]*\])?["']?\s*(?:=\s*["'{])?([^\n#;]*)"""
+_DJANGO_IN_COMMAND: Final = r"""(?i)\bdjango(?:\[[^]\s]*\])?((?:[=<~]=?[\w.*]+,?)+)"""
 _MANIFEST: Final = r"[\w.-]*requirements?[\w.-]*\.(?:txt|in)|pyproject\.toml|Pipfile(?:\.lock)?|\w+\.lock"
 _SECURITY: Final = "django.middleware.security.SecurityMiddleware"
 _WITHOUT_FILES: Final = frozenset(
@@ -79,9 +80,11 @@ def whitenoise_edit(build: Build, start: Start, application: Application) -> tup
         return None
     texts = list(_settings(build, start, application))
     found = [(path, text, value) for path, text in texts for value in _assigned(text, "MIDDLEWARE")]
-    if len(found) != 1 or not isinstance(found[0][2], ast.List):
+    if len(found) != 1:
         return None
     path, text, value = found[0]
+    if not isinstance(value, ast.List):
+        return None
     first = [item for item in value.elts if isinstance(item, ast.Constant) and item.value == _SECURITY]
     if len(first) != 1:
         return None
@@ -99,11 +102,10 @@ def _recent(build: Build) -> bool:
     """Whether the manifests let no Django in that is older than what WhiteNoise supports."""
     oldest = tuple(map(int, table("servers")["whitenoise"]["django"].split(".")))
     context = build.project.context
-    for path in context.paths:
-        if not re.fullmatch(_MANIFEST, posixpath.basename(path)):
-            continue
-        text = context.text(path) or ""
-        for match in re.finditer(_DJANGO, text):
+    texts = [(build.dockerfile.text, _DJANGO_IN_COMMAND)]
+    named = (path for path in context.paths if re.fullmatch(_MANIFEST, posixpath.basename(path)))
+    for text, expression in (*texts, *((context.text(path) or "", _DJANGO) for path in named)):
+        for match in re.finditer(expression, text):
             limits = re.findall(r"(==|~=|<=?|\^|~)\s*v?(\d+)(?:\.(\d+))?", match[1])
             for operator, major, minor in limits:
                 newest = (int(major), int(minor or 0))
@@ -143,7 +145,8 @@ def _served_elsewhere(build: Build, texts: list[tuple[str, str]]) -> bool:
     if any(re.search(rf"{_ELSEWHERE}|{_STORED}", text, re.MULTILINE) for _, text in texts):
         return True
     named = re.compile(r"(?:\A|/)(?:urls|wsgi|asgi)(?:/\w+)?\.py\Z")
-    if any(named.search(path) and re.search(_ELSEWHERE, context.text(path) or "") for path in context.paths):
+    paths = [path for path in context.paths if named.search(path) and "site-packages/" not in path]
+    if any(re.search(_ELSEWHERE, context.text(path) or "") for path in paths):
         return True
     servers = (path for path in files.paths if re.search(_WEB_SERVER, path))
     return any("static" in (files.text(path) or "") for path in servers)
@@ -197,6 +200,7 @@ def _with_files(build: Build, application: Application, texts: list[str]) -> str
 
     context, root = build.project.context, posixpath.dirname(application.path)
     below = [path for path in context.paths if path.startswith(f"{root}/" if root else "")]
+    below = [path for path in below if "site-packages/" not in path]
     for path in below:
         folder, found, _ = f"/{path}".partition("/static/")
         if found:
