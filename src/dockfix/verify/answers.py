@@ -98,8 +98,8 @@ def _route(old: Sequence[Answer], new: Sequence[Answer]) -> Iterator[Difference]
         return  # what an error page shows depends on the server: a debugger's shows paths, variables, the source
     for what, pick in (("content type", _type), ("location", _location)):
         values = {pick(answer) for answer in old}
-        others = {pick(answer) for answer in new}
-        if len(values) == 1 and values != others:
+        others = {pick(answer) for answer in new} - {f"{value};charset=utf-8" for value in values}  # said besides
+        if len(values) == 1 and others and values != others:
             yield Difference(f"{what} {next(iter(values)) or 'none'} → {' or '.join(sorted(others)) or 'none'}", True)
             return
     yield from _bodies(old, new)
@@ -145,7 +145,7 @@ def _named(answer: Answer) -> str:
 
 
 def _type(answer: Answer) -> str:
-    name, semicolon, parameters = answer.type.lower().replace(" ", "").partition(";")
+    name, semicolon, parameters = re.sub(r'[ "]', "", answer.type.lower()).partition(";")
     return f"{_SAME_TYPES.get(name, name)}{semicolon}{parameters}"
 
 
