@@ -92,6 +92,12 @@ def test_starts(before: Observation, after: Observation, verdict: Verdict) -> No
     assert row("starts", side(before), side(after)).verdict is verdict
 
 
+def test_a_port_that_the_system_gives() -> None:
+    runs = [UP._replace(ports=((80, False), (port, True))) for port in (42791, 35655, 40185, 35287)]
+    found = row("starts", side()._replace(runs=tuple(runs[:2])), side()._replace(runs=tuple(runs[2:])))
+    assert (found.verdict, found.details) == (Verdict.SAME, ())
+
+
 def test_new_trouble_in_the_log() -> None:
     after = UP._replace(log=("sqlite3.OperationalError: attempt to write a readonly database",))
     found = row("log", side(), side(after))

@@ -124,7 +124,7 @@ def _starts(before: Sequence[Observation], after: Sequence[Observation], serves:
         return row._replace(verdict=Verdict.UNPROVED, details=old_log or ((before[-1].refused or ""),))
     if not all(map(_fine, after)) or _kind(before[-1]) != _kind(after[-1]):
         return row._replace(verdict=Verdict.WORSE, details=evidence)
-    here, there = dict(before[-1].ports), dict(after[-1].ports)
+    here, there = _steady(before), _steady(after)
     lost = [port for port in here if port not in there]
     closed = [port for port in here if not here[port] and there.get(port)]
     if lost or closed:
@@ -133,6 +133,11 @@ def _starts(before: Sequence[Observation], after: Sequence[Observation], serves:
         return row._replace(verdict=Verdict.WORSE, details=(*said, *evidence))
     opened = tuple(f"also listens on {port}" for port in there if port not in here)
     return row._replace(verdict=Verdict.INTENDED if opened else Verdict.SAME, details=opened)
+
+
+def _steady(runs: Sequence[Observation]) -> dict[int, bool]:
+    """Return the ports that every run listens on; others are given by the system, between a server and its workers."""
+    return {port: local for port, local in runs[-1].ports if all(port in dict(one.ports) for one in runs)}
 
 
 def _fine(one: Observation) -> bool:
