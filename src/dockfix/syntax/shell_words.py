@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from typing import Final
 
 from dockfix.syntax.patterns import pattern
@@ -21,7 +22,7 @@ _PARAMETER: Final = pattern(r"[!#]?(?:[A-Za-z_][A-Za-z0-9_]*|[0-9]+|[@*#?$!-])(?
 ASSIGNMENT: Final = pattern(r"[A-Za-z_][A-Za-z0-9_]*\+?=")
 
 
-class WordReader:
+class WordReader(ABC):
     """A position in the text, and how words are read there.
 
     ``end`` is the limit of the region in hand (backticks, heredocs).
@@ -307,9 +308,9 @@ class WordReader:
                 return
             self.read_word()
 
+    @abstractmethod
     def read_subshell(self, stops: frozenset[str]) -> None:
         """Read the commands of a substitution, up to one of *stops*."""
-        raise NotImplementedError
 
 
 def _expands(bare: str) -> bool:
