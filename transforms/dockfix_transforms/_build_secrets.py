@@ -130,7 +130,8 @@ def mounted(step: Step, names: Iterable[str], newline: str) -> list[Edit]:
         raise Obstacle("a RUN that reads it is no shell text into which it could be given", step.line)
     readable = "" if step.user in (None, "", "root", "0", "root:root", "0:0") else ",mode=0444"
     flags = [f"--mount=type=secret,id={name}{readable}" for name in names]
-    exports = [f'export {name}="$(cat /run/secrets/{name})"' for name in names]
+    # In two commands, so that a secret that is not given stops the build: export's own status would hide it.
+    exports = [f'{name}="$(cat /run/secrets/{name})" && export {name}' for name in names]
     start = instruction.arguments.raw_start(0)
     heredoc = instruction.heredocs[0] if len(instruction.heredocs) == 1 else None
     if heredoc is not None and step.script.source.pieces[0][1] >= heredoc.start:
