@@ -16,7 +16,10 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import IO, Any, Final, NoReturn
+from typing import IO, TYPE_CHECKING, Any, Final, NoReturn
+
+if TYPE_CHECKING:
+    from dockfix.session import Request
 
 _MEMORY: Final = 3_000_000_000
 _ANSWER: Final = 200_000_000
@@ -45,23 +48,29 @@ def write_message(stream: IO[bytes], data: bytes) -> None:
     stream.flush()
 
 
-def run_chain(
-    root: str, dockerfiles: Sequence[str], settings: Mapping[str, Any], transforms: Sequence[str]
-) -> dict[str, Any]:
-    """Return the result as the JSON format has it, the patch, and what its transforms say of themselves."""
-    from dockfix.changes import diff
-    from dockfix.report import as_json
-    from dockfix.session import Repository, Request, run_one
-    from dockfix.syntax.edit import encode
+def request_of(settings: Mapping[str, Any], transforms: Sequence[str]) -> Request:
+    """Return what the campaign's settings ask of the chain; *transforms* are files."""
+    from dockfix.session import Request
 
-    request = Request(
+    return Request(
         tuple(settings["select"]),
         tuple(settings["ignore"]),
         settings["safe_only"],
         tuple(transforms),
         options=settings["options"],
     )
-    outcome = run_one(Repository(root, "", tuple(dockerfiles)), request)
+
+
+def run_chain(
+    root: str, dockerfiles: Sequence[str], settings: Mapping[str, Any], transforms: Sequence[str]
+) -> dict[str, Any]:
+    """Return the result as the JSON format has it, the patch, and what its transforms say of themselves."""
+    from dockfix.changes import diff
+    from dockfix.report import as_json
+    from dockfix.session import Repository, run_one
+    from dockfix.syntax.edit import encode
+
+    outcome = run_one(Repository(root, "", tuple(dockerfiles)), request_of(settings, transforms))
     return {
         "result": json.loads(as_json.render([outcome])),
         "patch": encode(diff(outcome.changes)).decode("latin-1"),

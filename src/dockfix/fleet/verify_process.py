@@ -26,7 +26,8 @@ def verify(
     containers: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Return the tables, and the result and the patch of the Dockerfiles whose images hold."""
-    from dockfix.session import Repository, Request
+    from dockfix.fleet.chain_process import request_of
+    from dockfix.session import Repository
     from dockfix.verify.check import Limits
     from dockfix.verify.engine import EngineError
     from dockfix.verify.process import Interrupts
@@ -34,13 +35,6 @@ def verify(
     from dockfix.verify.result import Outcome
     from dockfix.verify.session import engine_for_a_run, verify_repository
 
-    request = Request(
-        tuple(settings["select"]),
-        tuple(settings["ignore"]),
-        settings["safe_only"],
-        tuple(transforms),
-        options=settings["options"],
-    )
     limits = Limits(
         timeout=containers["seconds"],
         wait=containers["wait"],
@@ -54,7 +48,7 @@ def verify(
                 found = verify_repository(
                     engine,
                     Repository(root, "", tuple(dockerfiles)),
-                    request,
+                    request_of(settings, transforms),
                     limits,
                     Progress(nowhere),
                     mend=True,
