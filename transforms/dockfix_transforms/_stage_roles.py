@@ -21,7 +21,7 @@ from dockfix_transforms._debian import release_of, run_only, runtime_packages
 from dockfix_transforms._environments import Environment, made_environment
 from dockfix_transforms._exports import export_of
 from dockfix_transforms._obstacle import Obstacle
-from dockfix_transforms._tools import PROGRAMS, brings_tools, image_of_uv, python_image
+from dockfix_transforms._tools import PROGRAMS, brings_tools, image_of_uv
 
 PYTHON: Final = frozenset({"pip", "uv-pip", "uv-sync", "uv-tool", "poetry", "pipenv", "pdm", "conda"})
 _ELSEWHERE: Final = frozenset({"--user", "--target", "-t", "--prefix", "--root", "--python", "--src"})
@@ -71,13 +71,6 @@ _IMAGE_STATE: Final = frozenset(
 )
 _MANY: Final = 200
 _REMOVABLE: Final = pattern(r"(?:/var/|/tmp/|/root/\.cache|~/\.cache|\$HOME/\.cache|-)|.*\.(?:txt|in|whl)\Z")
-_BELOW_LOCAL: Final = pattern(
-    r"/usr/local/(?:bin/[\w.+-]+|lib/python[\w.]*)|\bsite-packages\b|\bdist-packages\b",
-    words=("/usr/local/", "-packages"),
-)
-_LOGIN: Final = pattern(
-    r"\b(?:bash|sh)\s+(?:-\w*l\w*\b|--login)|\bsu\s+-(?:\s|\Z)|\bcrond?\b|\bcrontab\b", words=("sh", "su", "cron")
-)
 
 
 @record
@@ -91,31 +84,6 @@ class Role:
     final: bool
     edits: tuple[Edit, ...] = ()
     runtime: tuple[str, ...] = ()
-
-
-def check_base(build: Build, stage: Stage) -> None:
-    """Raise ``Obstacle`` unless *stage* starts from an official image of Python 3 for Linux."""
-    line = stage.steps[0].line
-    if stage.name == "builder":
-        raise Obstacle("the only stage is named builder already", line)
-    image = stage.image
-    if image is None:
-        raise Obstacle("the base image cannot be told from the file", line)
-    python = python_image(image)
-    if python is None:
-        raise Obstacle(f"the base image {image} is not an official Python image", line)
-    if not image.official and not stage.of("CMD", "ENTRYPOINT"):
-        raise Obstacle(f"the image starts what {image} starts", line)
-    tag = python.partition(":")[2] or "latest"
-    if re.match(r"[012](?:\.|-|\Z)", tag):
-        raise Obstacle("Python 2 has no module venv", line)
-    if "windows" in tag or "nanoserver" in tag:
-        raise Obstacle("a Windows image", line)
-    if "alpine" in tag and any(install.manager == "apk" for step in stage.steps for install in step.installs):
-        raise Obstacle("which of the Alpine packages the program needs when it runs is not known", line)
-    onbuild = next(iter(stage.of("ONBUILD")), None)
-    if onbuild:
-        raise Obstacle("ONBUILD: images that are built from this one expect it in one stage", onbuild.line)
 
 
 def roles(build: Build, stage: Stage, installs: Sequence[Step], environment: Environment) -> dict[int, Role]:
@@ -436,29 +404,6 @@ def _check_removals(stage: Stage, installs: Sequence[Step], stripped: set[str]) 
                 raise Obstacle("a later RUN removes the build tools again", step.line)
             if basename(command.name or "") in {"make", "gcc", "g++", "cc", "cmake", "cargo"}:
                 raise Obstacle("a RUN of the final stage compiles", step.line)
-
-
-def check_start(build: Build, stage: Stage) -> None:
-    """Raise ``Obstacle`` where the program is started by a path or in a way that passes a virtual environment by."""
-    copied = {
-        basename(source.value or "") for step in stage.of("COPY", "ADD") if step.copy for source in step.copy.sources
-    } | {basename(step.copy.destination or "") for step in stage.of("COPY", "ADD") if step.copy}
-    texts = [(step.line, step.instruction.value) for step in stage.of("CMD", "ENTRYPOINT", "HEALTHCHECK", "RUN")]
-    context = build.project.context
-    for line, text in list(texts):
-        for word in re.findall(r"[\w./-]+\.(?:sh|ini|conf|cfg|py)\b", text):
-            name = basename(word)
-            for path in (word.lstrip("./"), name):
-                script = context.text(path) if path else None
-                if script is not None and not path.endswith(".py"):
-                    texts.append((line, script))
-                    break
-    for line, text in texts:
-        for match in _BELOW_LOCAL.finditer(text):
-            if basename(match.group()) not in copied | PROGRAMS:
-                raise Obstacle(f"{match.group()} is named, where the packages are now", line)
-        if login := _LOGIN.search(text):
-            raise Obstacle(f"`{login.group().strip()}` resets PATH", line)
 
 
 def _check_apt_package(package: str, line: int) -> None:

@@ -19,6 +19,7 @@ from dockfix_transforms._compose_runs import check_services
 from dockfix_transforms._environments import ACTIVE, Environment, counts, environment_of, leads_to
 from dockfix_transforms._obstacle import Obstacle
 from dockfix_transforms._runners import without_runners
+from dockfix_transforms._split_obstacles import check_base, check_start
 from dockfix_transforms._stage_roles import Role
 from dockfix_transforms._tools import brings_tools, only_installers, python_image
 
@@ -120,12 +121,12 @@ def multi_stage(build: Build) -> Iterator[Fix | Skip]:
 def _fix(build: Build, stage: Stage, installs: list[Step], style: _Style) -> Fix:
     dockerfile = build.dockerfile
     newline = dockerfile.newline
-    _stage_roles.check_base(build, stage)
+    check_base(build, stage)
     environment = environment_of(build, stage, installs)
     roles = _stage_roles.roles(build, stage, installs, environment)
     plan = _plan(build, stage, installs, style, environment)
     if style.final_path != "/usr/local":
-        _stage_roles.check_start(build, stage)
+        check_start(build, stage)
         if not environment.own:
             check_services(build, plan.target)
     moved = [step for step in stage.steps if (role := roles.get(step.line)) and role.builder and not role.final]
