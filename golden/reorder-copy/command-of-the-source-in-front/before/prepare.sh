@@ -1,0 +1,2 @@
+#!/bin/sh
+echo "redis==5.2.0" >> requirements.txt

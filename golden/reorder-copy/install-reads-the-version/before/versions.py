@@ -1,0 +1,1 @@
+print("constraints.txt")
