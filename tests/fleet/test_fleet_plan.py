@@ -173,13 +173,14 @@ def test_a_server_that_never_answers(fleet: Fleet) -> None:
     assert next(iter(states(fleet).values())) == ("failed", "took longer than limits.seconds allows")
 
 
-def test_a_full_disk_stops_the_campaign_and_says_so(fleet: Fleet, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kilobytes", [580, 660, 740, 1024, 1440])
+def test_a_full_disk_stops_the_campaign_and_says_so(fleet: Fleet, tmp_path: Path, kilobytes: int) -> None:
     for number in range(4):
         fleet.add(f"acme/r{number}", {"data": os.urandom(400_000)})
     folder = tmp_path / "small"
     folder.mkdir()
     mount = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
-    script = f"mount -t tmpfs -o size=1m none {folder} && mount -t tmpfs -o size=64k none /dev/shm"
+    script = f"mount -t tmpfs -o size={kilobytes}k none {folder} && mount -t tmpfs -o size=64k none /dev/shm"
     if subprocess.run([*mount, script], capture_output=True, check=False).returncode:
         pytest.skip("no small disk can be mounted here")
     command = [sys.executable, "-c", "from dockfix.cli.main import main; main()", "fleet", "plan", str(fleet.path)]

@@ -55,6 +55,8 @@ _SETTINGS: Final = {
     "advice.detachedHead": "false",
 }
 """https://git-scm.com/docs/git-config says what each of these switches off."""
+_FULL: Final = ("no space left", "out of diskspace", "disk quota exceeded")
+"""How git says that a disk is full: in the system's words, and in its own where it writes the index or a pack."""
 
 
 class GitError(Exception):
@@ -184,10 +186,20 @@ class Git:
             return "the planned commit is gone; plan again"
         if "redirect" in text or "error: 30" in text:
             return "moved to another address; name it by its new one"
-        if any("no space left" in line.lower() for line in lines if not line.startswith("remote:")):
+        own = " ".join(line for line in lines if not line.startswith("remote:")).lower()
+        if any(words in own for words in _FULL) or _is_full(self._home):
             raise CampaignError("no space left on the disk; make some and start it again, it goes on where it was")
         wrong = [line for line in lines if line.startswith(("fatal:", "error:", "remote:", "!"))] or lines
         return f"git {command}: {' '.join(wrong)[:300] if wrong else f'exit status {status}'}"
+
+
+def _is_full(folder: str) -> bool:
+    """Tell whether the disk that holds *folder* has no room left: git says so in some of its messages only."""
+    try:
+        disk = os.statvfs(folder)
+    except OSError:
+        return False
+    return disk.f_bavail == 0
 
 
 def _size(folder: str) -> int:
