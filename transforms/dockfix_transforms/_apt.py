@@ -13,6 +13,8 @@ from dockfix.records import record
 from dockfix.syntax.patterns import pattern
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from dockfix.build.model import Build, Stage, Step
     from dockfix.syntax.shell import Command, Script, Word
 
@@ -21,7 +23,20 @@ _REMOVES: Final = pattern(
     r"(?<![\w-])(?:rm|find)[ \t][^;&|]*/var/lib/(?:apt(?![\w-])|\{|\*)|(?<![\w-])apt(?:-get)?\s+dist-?clean", re.DOTALL
 )
 _SCRIPT: Final = pattern(r"(?:\w+:/)?[\w./-]+\.(?:sh|bash)(?![\w.])")
-_OTHERS: Final = pattern(r"(?<![\w./-])(?:rosdep|gdebi|mk-build-deps|tasksel|apt-clone|apt-file|apt-cache)(?![\w.-])")
+_WORD: Final = pattern(r"(?:\w+:/)?[\w./+-]+")
+_RULES: Final = {
+    "make": "Makefile",
+    "just": "justfile",
+    "task": "Taskfile.yml",
+    "invoke": "tasks.py",
+    "inv": "tasks.py",
+}
+"""Programs that run what a file of this name says."""
+_OTHERS: Final = pattern(
+    r"(?<![\w./-])(?:rosdep|gdebi|mk-build-deps|tasksel|apt-clone|apt-file|apt-cache|ansible(?:-playbook|-pull)?"
+    r"|puppet|chef-client|salt-call)(?![\w.-])"
+)
+_SOURCES: Final = pattern(r"/etc/apt(?![\w-])|sources\.list|\badd-apt-repository|\bapt-add-repository|add-architecture")
 _VALUES: Final = frozenset({"-o", "--option", "-c", "--config-file", "-t", "--target-release", "--default-release"})
 _READERS: Final = frozenset({"install", "upgrade", "dist-upgrade", "full-upgrade", "build-dep", "source", "download"})
 _INSTALLS: Final = pattern(r"(?<![\w-])apt(?:-get)?\b[^\n&|;]*\sinstall\s")
@@ -104,14 +119,9 @@ def reads_lists(commands: tuple[AptCommand, ...]) -> AptCommand | None:
     for command in commands:
         if command.action == "update":
             return None
-        if command.action in _READERS and not _local_only(command):
+        if command.action in _READERS:  # a file as well: what it depends on comes from the archive
             return command
     return None
-
-
-def _local_only(command: AptCommand) -> bool:
-    values = [word.value for word in command.operands]
-    return bool(values) and all(value is not None and value.startswith(("./", "/")) for value in values)
 
 
 def last_update(commands: tuple[AptCommand, ...]) -> AptCommand | None:
@@ -174,6 +184,21 @@ def between(stage: Stage, first: Step, last: Step) -> tuple[Step, ...]:
     return stage.steps[start : bisect_left(stage.steps, last.line, key=lambda step: step.line)]
 
 
+def sources_change(build: Build, origin: Step, update: AptCommand, step: Step, reader: AptCommand | None) -> bool:
+    """Return whether something between *update* and *reader* changes where packages come from.
+
+    An update behind it may fail where the one in front of it does not: the key of an archive is not there yet.
+    *reader* is None for another update, which fetches from there in any case.
+    """
+    if reader is None:
+        return False
+    texts = [update.script.source.text[update.command.end :], reader.script.source.text[: reader.command.start]]
+    for one in build.steps:
+        if origin.line < one.line < step.line and one.stage in (origin.stage, step.stage):
+            texts.append(one.instruction.value + _bodies(one))
+    return any(map(_SOURCES.search, texts))
+
+
 class Readers:
     """What reads the package lists behind a step: in its stage, and in the stages that are built on it."""
 
@@ -209,7 +234,7 @@ class Readers:
 
     def _from_each(self, stage: Stage) -> list[tuple[int, str] | None]:
         grown = (self._first[other.index][1] for other in self._grown[stage.index])
-        found = [next((item for item in grown if item is not None), None)]
+        found = [next((item for item in grown if item is not None), None) or self._started]
         for step in reversed(stage.steps):
             commands = apt_commands(step)
             if reads_lists(commands) is not None:
@@ -220,6 +245,16 @@ class Readers:
                 reason = hidden_use(self._build, stage, step)
                 found.append((step.line, f"{reason} (line {step.line})") if reason else found[-1])
         return found[::-1]
+
+    @cached_property
+    def _started(self) -> tuple[int, str] | None:
+        """The compose service that installs with apt whenever it starts."""
+        for service in self._build.project.services:
+            for said in (service.command, service.entrypoint):
+                text = " ".join(said) if isinstance(said, tuple) else said or ""
+                if MENTION.search(text):
+                    return service.line, f"the command of {service.name} in {service.path} uses apt"
+        return None
 
     @cached_property
     def _grown(self) -> dict[int, list[Stage]]:
@@ -250,7 +285,7 @@ def hidden_use(build: Build, stage: Stage, step: Step) -> str | None:
         if MENTION.search(text):
             return f"{keyword} uses apt in a way that is not read"
         if keyword != "RUN":
-            return None
+            return _script_use(build, stage, text)
     else:
         known = {command.command.start for command in apt_commands(step)}
         for command in script.commands:
@@ -275,19 +310,32 @@ def hidden_use(build: Build, stage: Stage, step: Step) -> str | None:
 
 
 def _script_use(build: Build, stage: Stage, text: str) -> str | None:
-    """Return why a script of the build context that the text names may use apt."""
-    for word in dict.fromkeys(_SCRIPT.findall(text)):
+    """Return why a file of the build context that the text names, a script mostly, may use apt."""
+    context = build.project.context
+    named = _by_name(build)
+    for word in dict.fromkeys(_WORD.findall(text)):
         name = posixpath.basename(word)
-        context = build.project.context
-        found = [path for path in context.paths if posixpath.basename(path) == name]
+        found = named.get(_RULES.get(name, name))
         if found:
             for path in found:
                 body = context.text(path) or ""
                 if MENTION.search(body) and "update" not in body:
                     return f"{context.repository_path(path)} uses apt"
-        elif _copied(stage, name):
+        elif _SCRIPT.fullmatch(word) and _copied(stage, name):
             return f"what {word} does is not known"
     return None
+
+
+def _by_name(build: Build) -> Mapping[str, list[str]]:
+    """Return the files of the context by their names without a folder."""
+    memo = vars(build)  # asked for again and again
+    if "_by_name" not in memo:
+        names: dict[str, list[str]] = {}
+        for path in build.project.context.paths:
+            names.setdefault(posixpath.basename(path), []).append(path)
+        memo["_by_name"] = names
+    found: Mapping[str, list[str]] = memo["_by_name"]
+    return found
 
 
 def _copied(stage: Stage, name: str) -> bool:

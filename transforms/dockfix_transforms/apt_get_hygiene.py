@@ -21,6 +21,7 @@ from dockfix_transforms._apt import (
     mounted,
     reads_lists,
     removes_lists,
+    sources_change,
 )
 from dockfix_transforms._apt_recommends import Present, without_recommends
 
@@ -148,6 +149,9 @@ def _updates(build: Build) -> Iterator[Fix | Skip]:
             continue
         first: set[int] = set()
         for step, reader, origin, update in needing:
+            if sources_change(build, origin, update, step, reader):
+                yield Skip(f"the package sources change behind the update on line {origin.line}", step.line)
+                continue
             alone = _alone(origin) and origin.stage == stage.index and origin.line not in first
             first.add(origin.line)
             if alone:
@@ -184,6 +188,8 @@ def _prefixed(step: Step, reader: AptCommand, update: AptCommand) -> Edit | Skip
     if update.program.raw == "apt":
         at = update.program.end - update.command.start
         text = f"{text[:at]}-get{text[at:]}"
+    if "||" in (update.command.before, update.command.after):
+        return Skip(f"`{text}` may fail where it stands, without failing the build", step.line)
     if not reader.plain:
         return Skip("the install stands where no update can be put in front of it", step.line)
     if "\n" in text or "\\" in text or update.command.redirects or "  " in text:
@@ -238,6 +244,9 @@ def _removal(build: Build, step: Step, commands: tuple[AptCommand, ...], readers
             yield Skip(f"the package lists stay: {reader[1]}", step.line)
         return
     if alone and readers.fetched_after(step):
+        return
+    if step.script is not None and any(command.name == "apt-file" for command in step.script.commands):
+        yield Skip("the package lists stay: apt-file searches in them", step.line)
         return
     other_file = readers.other_file
     if other_file is not None:
