@@ -49,6 +49,9 @@ def replace(one: R, **changes: object) -> R:
 def _init(self: Any, *args: object, **kwargs: object) -> None:
     values = self.__dict__
     names = self.__match_args__
+    if len(args) == len(names) and not kwargs:
+        values.update(zip(names, args, strict=False))
+        return
     if len(args) > len(names):
         raise TypeError(f"{type(self).__name__} takes {len(names)} values, not {len(args)}")
     values.update(zip(names, args, strict=False))

@@ -26,7 +26,7 @@ def table(name: str) -> Mapping[str, Any]:
     state = (status.st_mtime_ns, status.st_size)
     try:
         with open(kept, "rb") as file:
-            found: tuple[tuple[int, int], dict[str, Any]] = marshal.load(file)
+            found: tuple[tuple[int, int], dict[str, Any]] = marshal.loads(file.read())  # load() reads byte by byte
         if found[0] == state:
             return found[1]
     except (OSError, EOFError, ValueError, TypeError, IndexError):
