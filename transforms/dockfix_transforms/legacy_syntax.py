@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from dockfix.build.expand import split_words
 from dockfix.build.keyvalue import pairs_of
 from dockfix.build.layout import removals
+from dockfix.project.invocations import candidates
 from dockfix.syntax.edit import Edit, delete
 from dockfix.syntax.patterns import pattern
 from dockfix.transform import Fix, Phase, Safety, Skip, transform
@@ -98,7 +99,9 @@ def _from(build: Build, stage: Stage) -> Iterator[Fix]:
             edit = Edit(*instruction.arguments.raw_span(*spans[1]), wanted)
             yield Fix(f"write {wanted} as {keyword} is written", {build.path: [edit]}, instruction.line)
     flag = instruction.flag("platform")
-    if flag is not None and flag.value in _TARGET and len(instruction.flags) == 1 and not _sets_platform(build):
+    if flag is not None and flag.value in _TARGET and len(instruction.flags) == 1 and stage.base_stage is None:
+        if _sets_platform(build):
+            return
         between = build.dockerfile.text[flag.end : instruction.arguments.raw_start(0)]
         if between and not between.strip(" \t"):
             edit = delete(flag.start, flag.end + len(between))
@@ -106,7 +109,10 @@ def _from(build: Build, stage: Stage) -> Iterator[Fix]:
 
 
 def _sets_platform(build: Build) -> bool:
-    return any("TARGETPLATFORM=" in item.value for item in build.dockerfile.instructions if item.keyword == "ARG")
+    if any("TARGETPLATFORM=" in item.value for item in build.dockerfile.instructions if item.keyword == "ARG"):
+        return True
+    files = build.project.files
+    return any("TARGETPLATFORM" in (files.text(path) or "") for path, _ in candidates(files))
 
 
 def _stage_names(build: Build) -> Iterator[Fix | Skip]:

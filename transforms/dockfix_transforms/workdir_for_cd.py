@@ -113,12 +113,15 @@ def _leading(build: Build, step: Step, directory: str | None) -> tuple[str, Edit
             return None
     start, end = script.span(command)
     match = _JOINT.match(build.dockerfile.text, end)
-    return (posixpath.normpath(path), delete(start, match.end())) if match else None
+    if match is None or build.dockerfile.text.startswith("#", match.end()):  # a comment, which would stand before RUN
+        return None
+    return posixpath.normpath(path), delete(start, match.end())
 
 
 def _stops(step: Step) -> bool:
     """Whether the RUN ends where its ``cd`` fails."""
-    return step.script is not None and step.script.commands[0].after == "&&"
+    commands = step.script.commands if step.script is not None else ()
+    return bool(commands) and commands[0].after == "&&" and all(one.after != "||" or one.depth for one in commands)
 
 
 def _ignores_directory(step: Step) -> bool:

@@ -1,0 +1,1 @@
+docker build --build-arg TARGETPLATFORM=linux/amd64 -t app .
