@@ -18,6 +18,10 @@ _ASKS: Final = pattern(
     r"|\bconfig(?:\[['\"](?:DEBUG|ENV)['\"]\](?!\s*=[^=])|\.get\(['\"](?:DEBUG|ENV)['\"])"
 )
 _WITH_DEFAULT: Final = pattern(r"(?:getenv|environ\.get)\(\s*['\"]FLASK_DEBUG['\"]")
+_ALL_OF_FLASK: Final = pattern(
+    r"from_prefixed_env\(|\bFlaskDynaconf\(|(?:prefix\w*\s*[=(]|startswith\()\s*[\"'](?i:flask)"
+)
+"""What reads every variable whose name begins with ``FLASK_``."""
 _DEVELOPMENT_SERVER: Final = pattern(r"\bflask\b.*\brun\b|\bpython[\d.]*\b.*\.py\b")
 
 
@@ -43,19 +47,34 @@ def depends_on_mode(build: Build, names: frozenset[str], debugs: bool) -> Skip |
         found = _reads(context.text(path) or "", path, names, debugs)
         if found is not None:
             return Skip(found[1], found[0], context.repository_path(path))
-    return _mounted(build)
+    return _named_in_compose(build, names) or _mounted(build)
+
+
+def _named_in_compose(build: Build, names: frozenset[str]) -> Skip | None:
+    """Return the compose service whose command reads one of the variables in the container."""
+    for service in build.project.services:
+        for said in (service.command, service.entrypoint, service.healthcheck):
+            text = " ".join(said) if isinstance(said, tuple) else said or ""
+            if any(name in text for name in names):
+                return Skip(f"the command of {service.name} reads it", service.line, service.path)
+    return None
 
 
 def _reads(text: str, path: str, names: frozenset[str], debugs: bool) -> tuple[int, str] | None:
     """Return the line of *text* that depends on the variables, and how."""
-    if not any(name in text for name in names) and not (debugs and _ASKS.search(text)):
+    spellings = {name: (name, name.lower()) for name in names}
+    if not any(one in text for some in spellings.values() for one in some) and not (
+        (debugs and _ASKS.search(text)) or ("flask" in text.lower() and _ALL_OF_FLASK.search(text))
+    ):
         return None
     for number, line in enumerate(text.splitlines(), 1):
         if re.match(r"\s*#", line):
             continue
-        for name in names:
-            if name in line and not (name == "FLASK_DEBUG" and _WITH_DEFAULT.search(line)):
+        for name, some in spellings.items():
+            if any(one in line for one in some) and not (name == "FLASK_DEBUG" and _WITH_DEFAULT.search(line)):
                 return number, f"{name} is read here"
+        if path.endswith(".py") and _ALL_OF_FLASK.search(line):
+            return number, "every variable that begins with FLASK_ is read here"
         if debugs and path.endswith(".py") and _ASKS.search(line):
             return number, "the code asks here whether it is in debug mode"
     return None

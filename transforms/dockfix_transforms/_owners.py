@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from posixpath import basename
 from typing import Final
 
 from dockfix.build.model import Stage, Step
 from dockfix.syntax.patterns import pattern
+from dockfix.syntax.shell import Command
 from dockfix_transforms._obstacle import Obstacle
 from dockfix_transforms._tree_writers import USER_COMMANDS, path_of
 
 _PART: Final = r"(?:[a-z_][\w.-]*|\d+|\$\w+|\$\{\w+\})"
 _OWNER: Final = pattern(rf"({_PART})(?:(:)({_PART})?)?\Z")
 _PRIMARY: Final = pattern(r"(?:^|\s)(?:-g|-G|-N|--gid|--ingroup|--group|--no-user-group|-n)\b")
+_SWITCHES: Final = frozenset(
+    {"-S", "-D", "-H", "-r", "-m", "-M", "-l", "-N", "-U", "--system", "--create-home", "--no-create-home"}
+    | {"--disabled-password", "--no-log-init", "--no-user-group", "--user-group"}
+)
+"""Options of useradd and adduser that take no value."""
 _ALWAYS: Final = frozenset({"root", "nobody", "daemon", "bin"})
 _DEBIAN: Final = frozenset({"www-data", "nogroup", "games", "mail", "backup"})
 
@@ -98,5 +105,14 @@ def _made_by(step: Step, name: str) -> list[str]:
     return [
         script.source.text[command.start : command.end]
         for command in script.commands
-        if basename(command.name or "") in USER_COMMANDS and command.words[-1].value == name
+        if basename(command.name or "") in USER_COMMANDS
+        and (command.words[-1].value == name or _names_first(command, name))
     ]
+
+
+def _names_first(command: Command, name: str) -> bool:
+    """Whether the user's name stands before the last options: ``adduser -S app -G app``."""
+    first = command.words[0]
+    return any(
+        word.value == name and (before is first or before.raw in _SWITCHES) for before, word in pairwise(command.words)
+    )

@@ -159,8 +159,9 @@ def _flask(build: Build, present: list[tuple[Step, Pair]]) -> Iterator[Fix | Ski
     if not found:
         return
     gone = {pair.name: (pair.raw or "").strip("\"'") for pairs in found.values() for pair in pairs}
-    debugs = "FLASK_DEBUG" in gone or gone.get("FLASK_ENV", "production").lower() != "production"
-    reason = depends_on_mode(build, frozenset(gone), debugs)
+    mode = gone.get("FLASK_ENV", "production").lower()
+    debugs = "FLASK_DEBUG" in gone or mode == "development"
+    reason = depends_on_mode(build, frozenset(gone), debugs or mode != "production")
     if reason is not None:
         yield Skip(f"{' and '.join(gone)} would go, but {reason.reason}", reason.line, reason.path)
         return
