@@ -6,6 +6,7 @@ import re
 from posixpath import basename
 from typing import Final
 
+from dockfix.build.lineage import image_path
 from dockfix.build.model import Build, Stage
 from dockfix.syntax.patterns import pattern
 from dockfix_transforms._obstacle import Obstacle
@@ -18,6 +19,8 @@ _BELOW_LOCAL: Final = pattern(
 _LOGIN: Final = pattern(
     r"\b(?:bash|sh)\s+(?:-\w*l\w*\b|--login)|\bsu\s+-(?:\s|\Z)|\bcrond?\b|\bcrontab\b", words=("sh", "su", "cron")
 )
+_SETTINGS: Final = pattern(r"[\w./-]+\.(?:sh|bash|ini|conf|cfg)\b")
+"""Scripts and settings that may say where a program is."""
 
 
 def check_base(build: Build, stage: Stage) -> None:
@@ -47,22 +50,28 @@ def check_base(build: Build, stage: Stage) -> None:
 
 def check_start(build: Build, stage: Stage) -> None:
     """Raise ``Obstacle`` where the program is started by a path or in a way that passes a virtual environment by."""
-    copied = {
-        basename(source.value or "") for step in stage.of("COPY", "ADD") if step.copy for source in step.copy.sources
-    } | {basename(step.copy.destination or "") for step in stage.of("COPY", "ADD") if step.copy}
+    copies = [step.copy for step in stage.of("COPY", "ADD") if step.copy]
+    copied = frozenset(basename(source.value or "") for copy in copies for source in copy.sources)
+    copied |= {basename(copy.destination or "") for copy in copies}
     texts = [(step.line, step.instruction.value) for step in stage.of("CMD", "ENTRYPOINT", "HEALTHCHECK", "RUN")]
-    context = build.project.context
-    for line, text in list(texts):
-        for word in re.findall(r"[\w./-]+\.(?:sh|ini|conf|cfg|py)\b", text):
-            name = basename(word)
-            for path in (word.lstrip("./"), name):
-                script = context.text(path) if path else None
-                if script is not None and not path.endswith(".py"):
-                    texts.append((line, script))
-                    break
     for line, text in texts:
-        for match in _BELOW_LOCAL.finditer(text):
-            if basename(match.group()) not in copied | PROGRAMS:
-                raise Obstacle(f"{match.group()} is named, where the packages are now", line)
-        if login := _LOGIN.search(text):
-            raise Obstacle(f"`{login.group().strip()}` resets PATH", line)
+        _check_text(text, copied, line)
+    context = build.project.context
+    named = set(_SETTINGS.findall(" ".join(text for _, text in texts)))
+    for service in build.project.services:
+        for command in (service.command, service.entrypoint):
+            named.update(_SETTINGS.findall(command if isinstance(command, str) else " ".join(command or ())))
+    names = {basename(word) for word in named}
+    for path in context.paths:
+        if _SETTINGS.fullmatch(path) and {basename(path), basename(image_path(build, path) or "")} & names:
+            _check_text(context.text(path) or "", copied, 0, context.repository_path(path))
+
+
+def _check_text(text: str, copied: frozenset[str], line: int, path: str | None = None) -> None:
+    for match in _BELOW_LOCAL.finditer(text):
+        if basename(match.group()) not in copied | PROGRAMS:
+            at = line if path is None else text.count("\n", 0, match.start()) + 1
+            raise Obstacle(f"{match.group()} is named, where the packages are now", at, path)
+    if login := _LOGIN.search(text):
+        at = line if path is None else text.count("\n", 0, login.start()) + 1
+        raise Obstacle(f"`{login.group().strip()}` resets PATH", at, path)

@@ -8,7 +8,6 @@ from itertools import pairwise
 from posixpath import basename
 from typing import Final
 
-from dockfix.build.copies import Copy
 from dockfix.build.expand import expand_word
 from dockfix.build.installs import Install
 from dockfix.build.keyvalue import pairs_of
@@ -20,6 +19,7 @@ from dockfix.syntax.shell import Command, Word
 from dockfix_transforms._debian import release_of, run_only, runtime_packages
 from dockfix_transforms._environments import Environment, made_environment
 from dockfix_transforms._exports import export_of
+from dockfix_transforms._manifest_copies import dispensable, included, is_manifest
 from dockfix_transforms._obstacle import Obstacle
 from dockfix_transforms._tools import PROGRAMS, brings_tools, image_of_uv
 
@@ -34,10 +34,6 @@ _RUNTIME_ONLY: Final = pattern(
     r"|DEBUG|DATABASE_.*|DB_.*|POSTGRES_.*|MYSQL_.*|REDIS_.*|CELERY_.*|C_FORCE_ROOT"
     r"|.*SECRET.*|.*PASSWORD.*|.*TOKEN.*|.*_KEY)\Z"
 )
-_MANIFEST: Final = pattern(
-    r"(?:.*\.(?:txt|in|lock)|pyproject\.toml|poetry\.toml|uv\.toml|\.python-version|setup\.(?:py|cfg)|Pipfile|constraints.*|requirements)\Z"
-)
-_REQUIREMENTS: Final = pattern(r"(?:requirements|constraints)(?:[-_.][\w.-]+)?\.(?:txt|in)\Z|requirements\Z")
 _VARIABLE: Final = pattern(r"\$\{?(\w+)")
 _APT: Final = frozenset({"apt-get", "apt", "aptitude"})
 _BESIDE_PIP: Final = frozenset({"set", "cd", "echo", "true", "rm", "pip", "pip3", "python", "python3", "export"})
@@ -314,9 +310,10 @@ def _copy_role(build: Build, stage: Stage, step: Step, installs: Sequence[Step])
     later = [other for other in installs if other.line > step.line]
     pip = [install for other in later for install in other.installs if install.manager in PYTHON]
     wanted = {basename(name) for install in pip for name in install.manifests}
+    wanted |= included(build, stage, wanted)
     values = [source.value or "" for source in copy.sources]
-    if all(_MANIFEST.match(basename(value.rstrip("/*"))) for value in values) and not copy.remote:
-        return Role(builder=True, final=not _dispensable(stage, copy, wanted - {"pyproject.toml"}, installs))
+    if all(is_manifest(value) for value in values) and not copy.remote:
+        return Role(builder=True, final=not dispensable(stage, copy, wanted - {"pyproject.toml"}, installs))
     given = {
         basename(source.value or "")
         for other in stage.of("COPY", "ADD")
@@ -325,30 +322,6 @@ def _copy_role(build: Build, stage: Stage, step: Step, installs: Sequence[Step])
     }
     needed = any(install.local or "--only-root" in install.options for install in pip) or not wanted <= given
     return Role(builder=needed, final=True)
-
-
-def _dispensable(stage: Stage, copy: Copy, wanted: set[str], installs: Sequence[Step]) -> bool:
-    """Whether the final stage can do without this COPY of manifests: it gets them again, or only installs read them.
-
-    *wanted* are the names of the requirement and constraint files that the installs read.
-    """
-    names = {basename((source.value or "").rstrip("/")) for source in copy.sources}
-    own = next(step.line for step in stage.of("COPY", "ADD") if step.copy is copy)
-    moved = {step.line for step in installs}
-    rest = " ".join(step.instruction.value for step in stage.of("RUN", "CMD", "ENTRYPOINT") if step.line not in moved)
-    if all(name in wanted or _REQUIREMENTS.match(name) for name in names) and not any(name in rest for name in names):
-        return True
-    later = [other.copy for other in stage.of("COPY", "ADD") if other.line > own and not _manifests_only(other.copy)]
-    for source in copy.sources:
-        path = (source.value or "").removeprefix("./")
-        target = copy.image_path(path)
-        if target is None or not any(other and other.image_path(path) == target for other in later):
-            return False
-    return True
-
-
-def _manifests_only(copy: Copy | None) -> bool:
-    return copy is not None and all(_MANIFEST.match(basename((it.value or "").rstrip("/*"))) for it in copy.sources)
 
 
 def _check_variables(build: Build, step: Step, environment: Environment) -> None:
