@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Final
 
 from dockfix.build.model import Build, Stage, Step
 from dockfix.syntax.patterns import pattern
 from dockfix_transforms._obstacle import Obstacle
+
+if TYPE_CHECKING:
+    from dockfix.project.compose import Service
 
 # fmt: off
 SYSTEM: Final = frozenset({
@@ -26,10 +29,14 @@ _NEEDS_ROOT: Final = pattern(
         "update-ca",
     ),
 )
+_IDLE: Final = pattern(
+    r"(?:(?:/usr)?/bin/)?(?:(?:ba|da|a|z)?sh(?: -[il]+)?|tail -[fF] \S+|sleep (?:infinity|\d+\w?)|i?python[\d.]*)"
+)
 _DAEMON: Final = pattern(
     r"(?<![\w/.-])(supervisord?|nginx|cron|crond|apache2|sshd|openssh-server|gosu|su-exec|sudo|redis-server|"
     r"postgresql|mysql-server|mariadb-server|s6-overlay|runit)(?![\w.-])"
 )
+_PRIVILEGES: Final = pattern(r"\b(privileged:\s*true|cap_add:|devices:|network_mode:)")
 _ROOT_HOME: Final = pattern(
     r"/root(?![\w-])|(?<![\w-])--user(?![\w-])|(?:^|[\s='\":])~/", words=("/root", "--user", "~/")
 )
@@ -110,6 +117,16 @@ def check_starts(build: Build, starts: list[Step]) -> None:
             _check_command(script, 0 if place else step.line, place)
 
 
+def check_program(build: Build, starts: list[Step]) -> None:
+    """Refuse an image that starts nothing but a shell: who uses it says which program runs, and where it writes."""
+    if any(service.command or service.entrypoint for service in build.project.services):
+        return
+    step = starts[-1]
+    text = " ".join(step.instruction.json_form or (step.instruction.value,)).strip()
+    if _IDLE.fullmatch(text) and not any(other.keyword == "ENTRYPOINT" for other in starts[:-1]):
+        raise Obstacle(f"`{text}` waits for a command: which program runs is not known", step.line)
+
+
 def _with_scripts(build: Build, text: str) -> Iterator[tuple[str | None, str]]:
     """Yield the text of a command, and place and text of the scripts that it runs."""
     yield None, text
@@ -138,9 +155,8 @@ def check_services(build: Build, workdir: str) -> None:
             _check_command(script, 0 if place else service.line, place or service.path)
         if service.user is not None:
             raise Obstacle("the compose service states its user", *where)
-        text = build.project.files.text(service.path) or ""
-        if re.search(r"privileged:\s*true|cap_add:|devices:|network_mode:", text):
-            raise Obstacle("a compose service has privileges of its own", *where)
+        if found := _privilege(build, service):
+            raise Obstacle(f"the compose service {service.name} has privileges of its own ({found})", *where)
         if any(port is None or port < 1024 for port in service.ports):
             raise Obstacle("a container port in compose is below 1024 or not known", *where)
         for mount in service.mounts:
@@ -156,6 +172,22 @@ def check_services(build: Build, workdir: str) -> None:
                 _WRITES.search(code) for _, code in _code(build)
             ):
                 raise Obstacle("the program writes into a directory of the host that is mounted over it", *where)
+
+
+def _privilege(build: Build, service: Service) -> str | None:
+    """Return the key that gives *service* privileges, None where none does."""
+    from dockfix.syntax.compose import read_yaml
+
+    text = build.project.files.text(service.path) or ""
+    document = read_yaml(text) if _PRIVILEGES.search(text) else None
+    services = document.data.get("services") if document else None
+    own = services.get(service.name) if isinstance(services, Mapping) else None
+    keys = own if isinstance(own, Mapping) and "extends" not in own and service.kind == "built" else None
+    for found in _PRIVILEGES.finditer(text):
+        name = found[1].removesuffix(":").partition(":")[0]
+        if keys is None or (name in keys and keys[name] != "false"):
+            return name
+    return None
 
 
 def check_code(build: Build, owned: list[str], chain: list[Stage]) -> None:

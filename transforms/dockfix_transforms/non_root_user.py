@@ -18,6 +18,7 @@ from dockfix_transforms._obstacle import Obstacle
 from dockfix_transforms._root_needs import (
     SYSTEM,
     check_code,
+    check_program,
     check_services,
     check_starts,
     check_text,
@@ -75,7 +76,7 @@ def non_root_user(build: Build) -> Iterator[Fix | Skip]:
     When it holds back: ports below 1024; start commands, scripts and packages that need root (cron, nginx,
     supervisord, gosu); the Docker socket and privileged services; bind mounts into which the program writes; paths
     below /root; directories outside the working directory that the program names; a base image whose user is not
-    known; no WORKDIR, and no command.
+    known; no WORKDIR, and no command, or one that is only a shell.
 
     Source: Docker's documentation, "Building best practices", USER
     (https://docs.docker.com/build/building/best-practices/#user).
@@ -133,6 +134,7 @@ def _fix(build: Build, chain: list[Stage], user_steps: list[Step]) -> Fix:
         shown = "a directory that is not known" if workdir is None else workdir
         raise Obstacle(f"the program runs in {shown}, which cannot be given to a user", last.line)
     check_text(build, chain)
+    check_program(build, starts)
     check_starts(build, starts)
     owned = [workdir, *volumes(build, chain, workdir)]
     check_services(build, workdir)
