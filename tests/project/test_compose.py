@@ -230,3 +230,11 @@ services:
     web, job = services_for(MemoryFiles({"Dockerfile": "", "compose.yaml": text}), "Dockerfile")
     assert (web.environment, web.user, web.mounts) == ({"A": "a"}, None, (Mount(".", "/app", True, False),))
     assert (job.environment, job.user, job.mounts) == ({"A": "a", "B": "b"}, "me", web.mounts)
+
+
+@pytest.mark.parametrize("build", ["build: .", "build: {context: .}", "build: {dockerfile: Dockerfile}"])
+def test_a_dockerfile_in_lower_case_is_found_as_buildkit_finds_it(build: str) -> None:
+    compose = f"services:\n  web:\n    {build}\n"
+    assert len(services_for(MemoryFiles({"dockerfile": "", "compose.yaml": compose}), "dockerfile")) == 1
+    both = MemoryFiles({"Dockerfile": "", "dockerfile": "", "compose.yaml": compose})
+    assert [len(services_for(both, name)) for name in ("Dockerfile", "dockerfile")] == [1, 0]

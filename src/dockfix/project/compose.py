@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 
 from dockfix.project.compose_files import included, overlays, services_of
 from dockfix.project.files import Files
-from dockfix.project.invocations import as_stated, candidates, default_of, inside
+from dockfix.project.invocations import as_found, as_stated, candidates, default_dockerfile, default_of, inside
 from dockfix.records import record
 from dockfix.syntax.compose import Value, read_yaml
 from dockfix.syntax.patterns import pattern
@@ -205,11 +205,10 @@ def _built(files: Files, base: str, build: Value) -> tuple[str, str, str | None]
     if context is None:
         return None
     if isinstance(name, str):
-        dockerfile = inside(context, default_of(name))
+        written = inside(context, default_of(name))
+        dockerfile = as_found(files, written) if written is not None else None
     else:
-        dockerfile = posixpath.join(context, "Dockerfile")
-        if dockerfile not in files.paths:
-            dockerfile = posixpath.join(context, "Containerfile")
+        dockerfile = default_dockerfile(files, context)
     if dockerfile is None or dockerfile not in files.paths:
         return None
     return dockerfile, context, _text(options.get("target"))

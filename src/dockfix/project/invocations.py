@@ -146,14 +146,12 @@ def _resolved(files: Files, path: str, statement: _Statement) -> Iterator[Invoca
             continue
         name = statement.dockerfile
         if name is None:
-            dockerfile = posixpath.join(context, "Dockerfile")
-            if dockerfile not in files.paths:
-                dockerfile = posixpath.join(context, "Containerfile")
+            dockerfile = default_dockerfile(files, context)
         else:
             written = inside(context if statement.dockerfile_in_context else base, name)
             if written is None:
                 continue
-            dockerfile = written
+            dockerfile = as_found(files, written)
         if dockerfile in files.paths:
             yield Invocation(path, statement.line, dockerfile, context)
             return
@@ -180,6 +178,19 @@ def _mapping(line: int, build: Mapping[str, Value], bases: tuple[str, ...]) -> I
     if isinstance(context, str) and (dockerfile is None or isinstance(dockerfile, str)):
         written = default_of(dockerfile) if dockerfile else None
         yield _Statement(line, default_of(context), written, bases, True)
+
+
+def default_dockerfile(files: Files, context: str) -> str:
+    """Return the Dockerfile that a build of *context* takes where none is named; it need not be there."""
+    found = as_found(files, posixpath.join(context, "Dockerfile"))
+    return found if found in files.paths else posixpath.join(context, "Containerfile")
+
+
+def as_found(files: Files, dockerfile: str) -> str:
+    """Return *dockerfile*, or ``dockerfile`` in its folder, which BuildKit takes where there is no ``Dockerfile``."""
+    folder, name = posixpath.split(dockerfile)
+    lower = posixpath.join(folder, name.lower())
+    return lower if name == "Dockerfile" and dockerfile not in files.paths and lower in files.paths else dockerfile
 
 
 def default_of(text: str) -> str:
