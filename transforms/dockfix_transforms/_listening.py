@@ -141,9 +141,12 @@ def _options(words: Sequence[str], names: frozenset[str]) -> list[str]:
 
 
 def _address(text: str) -> tuple[str, str]:
-    """Return host and port as written: ``0.0.0.0:80``, ``:80``, ``[::]:80``, ``80``, ``$PORT``."""
+    """Return host and port as written: ``0.0.0.0:80``, ``:80``, ``[::]:80``, ``80``, ``$PORT``; ``0`` is 0.0.0.0."""
     match = re.match(r"(?:(\[[^\]]*\]|[^:$]*):)?(\$\{[^}]*\}|\$?\w+)\Z", text.removeprefix("tcp://").replace("*:", ":"))
-    return (match.group(1) or "", match.group(2)) if match else ("?", "")
+    if match is None:
+        return "?", ""
+    host = match.group(1) or ""
+    return "0.0.0.0" if host == "0" else host, match.group(2)
 
 
 def _number(text: str, env: Mapping[str, str | None], expanded: bool) -> tuple[int | None, str | None]:

@@ -6,7 +6,6 @@ import re
 from posixpath import basename
 from typing import Final
 
-from dockfix.build.lineage import image_path
 from dockfix.build.model import Build, Stage
 from dockfix.syntax.patterns import pattern
 from dockfix_transforms._obstacle import Obstacle
@@ -19,8 +18,9 @@ _BELOW_LOCAL: Final = pattern(
 _LOGIN: Final = pattern(
     r"\b(?:bash|sh)\s+(?:-\w*l\w*\b|--login)|\bsu\s+-(?:\s|\Z)|\bcrond?\b|\bcrontab\b", words=("sh", "su", "cron")
 )
-_SETTINGS: Final = pattern(r"[\w./-]+\.(?:sh|bash|ini|conf|cfg)\b")
-"""Scripts and settings that may say where a program is."""
+_SETTINGS: Final = pattern(r"\.(?:sh|bash|ini|conf|cfg)\Z")
+_WORD: Final = pattern(r"[\w./-]+")
+_SHELL_SCRIPT: Final = pattern(r"#!\s*\S*(?:/env )?\s*(?:/\S*/)?(?:ba|da|a)?sh\b")
 
 
 def check_base(build: Build, stage: Stage) -> None:
@@ -56,15 +56,23 @@ def check_start(build: Build, stage: Stage) -> None:
     texts = [(step.line, step.instruction.value) for step in stage.of("CMD", "ENTRYPOINT", "HEALTHCHECK", "RUN")]
     for line, text in texts:
         _check_text(text, copied, line)
+    texts += [
+        (0, command if isinstance(command, str) else " ".join(command or ()))
+        for service in build.project.services
+        for command in (service.command, service.entrypoint)
+    ]
+    words = set(_WORD.findall(" ".join(text for _, text in texts)))
+    names = {basename(word) for word in words}
     context = build.project.context
-    named = set(_SETTINGS.findall(" ".join(text for _, text in texts)))
-    for service in build.project.services:
-        for command in (service.command, service.entrypoint):
-            named.update(_SETTINGS.findall(command if isinstance(command, str) else " ".join(command or ())))
-    names = {basename(word) for word in named}
     for path in context.paths:
-        if _SETTINGS.fullmatch(path) and {basename(path), basename(image_path(build, path) or "")} & names:
-            _check_text(context.text(path) or "", copied, 0, context.repository_path(path))
+        name = basename(path)
+        if "." in name and not _SETTINGS.search(name):
+            continue
+        places = {place for copy in copies if (place := copy.image_path(path))}
+        if (name in names and "." in name) or words & places or words & set(map(basename, places)):
+            text = context.text(path) or ""
+            if "." in name or _SHELL_SCRIPT.match(text):
+                _check_text(text, copied, 0, context.repository_path(path))
 
 
 def _check_text(text: str, copied: frozenset[str], line: int, path: str | None = None) -> None:
