@@ -8,6 +8,7 @@ from typing import Final
 from dockfix.build.layout import removals
 from dockfix.build.model import Build
 from dockfix.build.start import Start, Unclear, shell_word, start_of
+from dockfix.project.process_state import STREAMS
 from dockfix.syntax.edit import Edit, insert
 from dockfix.syntax.patterns import pattern
 from dockfix.transform import Fix, Phase, Safety, Skip, transform
@@ -191,11 +192,12 @@ def _served(
         if application.state:
             state = application.state[0]
             words += ["--workers", "1", "--threads", "8"]
-            notes.append(f"one worker: {state.path}:{state.line} keeps state in the process ({state.what})")
+            why = state.what if state.what == STREAMS else f"keeps state in the process ({state.what})"
+            notes.append(f"one worker: {state.path}:{state.line} {why.removeprefix('it ')}")
         else:
             words += ["--workers", "4"]
         words += ["--access-logfile", "-"]
-        words += ["--chdir", server.folder] if elsewhere else []
+        words += ["--pythonpath", server.folder] if elsewhere else []  # files are still found from WORKDIR
         words.append(server.target)
     edits = installation(build, start, program, "[standard]" if application.asgi else "")
     if "$" in port and not start.shell:
