@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Final
 from dockfix.project.python_module import parse_module
 from dockfix.records import record
 from dockfix.syntax.patterns import pattern
+from dockfix_transforms._code_names import dotted, module_file, text_of
+from dockfix_transforms._health_django import allowed_host, routes
+from dockfix_transforms._health_gates import answers, gated
 
 if TYPE_CHECKING:
     import ast
@@ -30,19 +33,7 @@ _NAMES: Final = (
 )
 _MORE_NAMES: Final = ("liveness", "heartbeat", "up", "ping", "readyz", "ready", "readiness", "status")
 _ORDER: Final = (*_NAMES, *_MORE_NAMES)
-_HARMLESS: Final = pattern(
-    r"(?:cross_origin|csrf\.exempt|limiter\.exempt|csrf_exempt|require_GET|never_cache|require_safe)\Z"
-)
 _GUARD: Final = pattern(r"(?i)auth|user|token|login|key|permission|verify|admin|role")
-_LIMITS: Final = pattern(
-    r"\bdefault_limits\b|\bSERVER_NAME\b|\bhost_matching\b|\bTrustedHostMiddleware\b|\bapplication_limits\b",
-    words=("default_limits", "SERVER_NAME", "host_matching", "TrustedHostMiddleware", "application_limits"),
-)
-_MIDDLEWARE: Final = pattern(r"(?i)add_middleware\(\s*\w*(?:auth|host|key|token|limit)\w*", words=("add_middleware",))
-_HTTPS: Final = pattern(
-    r"\b(?:HTTPSRedirectMiddleware|Talisman|SSLify)\(|add_middleware\(\s*HTTPSRedirectMiddleware",
-    words=("HTTPSRedirectMiddleware", "Talisman", "SSLify"),
-)
 _DEPTH: Final = 4
 
 
@@ -56,32 +47,18 @@ class Module:
     names: dict[str, tuple[str, str]]
 
 
-def https_only(context: Context, application: Application) -> tuple[str, int] | None:
-    """Return the file and line where the application sends every request on to HTTPS, None where nothing does."""
-    if application.framework == "django":
-        for path in _settings(context, application):
-            for number, line in enumerate((context.text(path) or "").splitlines(), 1):
-                if re.match(r"\s*SECURE_SSL_REDIRECT\s*(?::[^=]*)?=\s*(?!False\b)", line):
-                    return path, number
-        return None
-    for number, line in enumerate((context.text(application.path) or "").splitlines(), 1):
-        if not line.lstrip().startswith("#") and _HTTPS.search(line):
-            return application.path, number
-    return None
-
-
 def health_route(context: Context, application: Application) -> tuple[str, str] | None:
     """Return the host to ask for and the path of the application's health route, None where none is certain.
 
     Routes with parameters, behind a log-in or a rate limit, or of a prefix that is computed do not count.
     """
     if application.framework == "django":
-        host = _allowed_host(context, application)
-        found = list(_django_routes(context, application)) if host is not None else []
+        host = allowed_host(context, application)
+        found = list(routes(context, application)) if host is not None else []
     else:
         host = "127.0.0.1"
         module = _module(context, application.path, application.import_root)
-        if module is None or _LIMITS.search(module.text) or _MIDDLEWARE.search(module.text):
+        if module is None or gated(context):
             return None
         found = list(_routes(context, application, module, None, "", 0))
     known = [path for path in found if _rank(path) < len(_ORDER)]
@@ -114,45 +91,21 @@ def _imports(context: Context, path: str, root: str, tree: ast.Module) -> Iterat
                 above = posixpath.dirname(above)
             base = posixpath.join(above if node.level else root, *(node.module or "").split("."))
             for alias in node.names:
-                inside = _file(context, posixpath.join(base, alias.name))
-                own = _file(context, base)
+                inside = module_file(context, posixpath.join(base, alias.name))
+                own = module_file(context, base)
                 if inside is not None:
                     yield alias.asname or alias.name, (inside, "")
                 elif own is not None:
                     yield alias.asname or alias.name, (own, alias.name)
         elif isinstance(node, ast.Import):
             for alias in node.names:
-                target = _file(context, posixpath.join(root, *alias.name.split(".")))
+                target = module_file(context, posixpath.join(root, *alias.name.split(".")))
                 if target is not None:
                     yield alias.asname or alias.name, (target, "")
 
 
-def _file(context: Context, base: str) -> str | None:
-    base = base.strip("/")
-    return next((path for path in (f"{base}.py", f"{base}/__init__.py") if context.text(path) is not None), None)
-
-
-def _dotted(node: ast.AST) -> str:
-    import ast
-
-    parts: list[str] = []
-    while isinstance(node, ast.Attribute):
-        parts.append(node.attr)
-        node = node.value
-    return ".".join([node.id, *reversed(parts)]) if isinstance(node, ast.Name) else ""
-
-
 def _keyword(call: ast.Call, name: str) -> ast.expr | None:
     return next((keyword.value for keyword in call.keywords if keyword.arg == name), None)
-
-
-def _text_of(node: ast.expr | None) -> str | None:
-    """Return the text of a literal, "" for none, None for what is computed."""
-    import ast
-
-    if node is None:
-        return ""
-    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
 
 
 def _routes(
@@ -175,7 +128,7 @@ def _routes(
             names = {
                 key
                 for key, call in calls.items()
-                if _dotted(call.func).rpartition(".")[2].lower() == application.framework
+                if dotted(call.func).rpartition(".")[2].lower() == application.framework
             }
         if any(_keyword(calls[key], "dependencies") for key in names if key in calls):
             return
@@ -184,14 +137,12 @@ def _routes(
         own = calls.get(name)
         if own is None or _keyword(own, "dependencies") is not None:
             return
-        inner = _text_of(_keyword(own, "url_prefix" if flask else "prefix"))
+        inner = text_of(_keyword(own, "url_prefix" if flask else "prefix"))
         if inner is None:
             return
         prefix = prefix or inner if flask else prefix + inner
     for node in ast.walk(module.tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            if any(_dotted(item).rpartition(".")[2] == "before_request" for item in node.decorator_list):
-                return
             for decorator in node.decorator_list:
                 path = _path(decorator, names)
                 if path is not None and _open(node, names):
@@ -204,13 +155,13 @@ def _routes(
             and isinstance(node.func, ast.Attribute)
             and node.args
         ):
-            verb, owner = node.func.attr, _dotted(node.func.value)
+            verb, owner = node.func.attr, dotted(node.func.value)
             if owner in names and verb in ("register_blueprint", "include_router"):
-                added = _text_of(_keyword(node, "url_prefix" if flask else "prefix"))
+                added = text_of(_keyword(node, "url_prefix" if flask else "prefix"))
                 if added is None or _keyword(node, "dependencies") is not None:
                     continue
                 yield from _included(
-                    context, application, module, _dotted(node.args[0]), added if flask else prefix + added, depth
+                    context, application, module, dotted(node.args[0]), added if flask else prefix + added, depth
                 )
 
 
@@ -249,7 +200,7 @@ def _path(decorator: ast.expr, names: set[str]) -> str | None:
     if not isinstance(decorator, ast.Call) or not isinstance(decorator.func, ast.Attribute):
         return None
     verb = decorator.func.attr
-    if _dotted(decorator.func.value) not in names or verb not in ("route", "get", "api_route"):
+    if dotted(decorator.func.value) not in names or verb not in ("route", "get", "api_route"):
         return None
     methods = _keyword(decorator, "methods")
     if methods is not None and "GET" not in ast.unparse(methods).upper():
@@ -257,17 +208,15 @@ def _path(decorator: ast.expr, names: set[str]) -> str | None:
     if {"dependencies", "host", "subdomain"} & {keyword.arg for keyword in decorator.keywords}:
         return None
     first = decorator.args[0] if decorator.args else _keyword(decorator, "path") or _keyword(decorator, "rule")
-    return _text_of(first) or None
+    return text_of(first) or None
 
 
 def _open(function: ast.FunctionDef | ast.AsyncFunctionDef, names: set[str]) -> bool:
     """Whether anybody may call the function without arguments."""
     import ast
 
-    for decorator in function.decorator_list:
-        target = decorator.func if isinstance(decorator, ast.Call) else decorator
-        if _path(decorator, names) is None and not _HARMLESS.match(_dotted(target)):
-            return False
+    if not answers(function, [item for item in function.decorator_list if _path(item, names) is None]):
+        return False
     arguments = function.args
     plain = [*arguments.posonlyargs, *arguments.args]
     defaults = [None] * (len(plain) - len(arguments.defaults)) + list(arguments.defaults)
@@ -282,75 +231,3 @@ def _open(function: ast.FunctionDef | ast.AsyncFunctionDef, names: set[str]) -> 
         if default is None and not injected:
             return False
     return True
-
-
-def _settings(context: Context, application: Application) -> list[str]:
-    """Return the settings modules of a Django project: every variant, since which one is in force is not known."""
-    found = re.compile(r"(?:^|/)(?:[^/]*settings[^/]*\.py|settings/(?:[^/]+/)*[^/]+\.py)\Z")
-    root = posixpath.dirname(application.path)
-    return [path for path in context.paths if path.startswith(f"{root}/" if root else "") and found.search(path)]
-
-
-def _assigned(text: str, name: str) -> Iterator[ast.expr]:
-    import ast
-
-    tree = parse_module(text)
-    for node in ast.walk(tree) if tree is not None else ():
-        if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            if any(isinstance(target, ast.Name) and target.id == name for target in targets) and node.value is not None:
-                yield node.value
-
-
-def _allowed_host(context: Context, application: Application) -> str | None:
-    """Return the name by which every variant of the settings lets the application be asked, None for none."""
-    import ast
-
-    possible = ["127.0.0.1", "localhost"]
-    seen = False
-    for path in _settings(context, application):
-        text = context.text(path) or ""
-        if "LoginRequired" in text:
-            return None
-        if "ALLOWED_HOSTS" not in text:
-            continue
-        if re.search(r"ALLOWED_HOSTS\.", text):
-            return None
-        for value in _assigned(text, "ALLOWED_HOSTS"):
-            seen = True
-            if not isinstance(value, ast.List | ast.Tuple):
-                return None
-            hosts = {item.value for item in value.elts if isinstance(item, ast.Constant)}
-            possible = [host for host in possible if "*" in hosts or host in hosts]
-    return possible[0] if seen and possible else None
-
-
-def _django_routes(context: Context, application: Application) -> Iterator[str]:
-    """Yield the paths that the project's own URL configuration leads to a view."""
-    import ast
-
-    root = posixpath.dirname(application.path)
-    for settings in _settings(context, application):
-        for value in _assigned(context.text(settings) or "", "ROOT_URLCONF"):
-            name = _text_of(value)
-            path = _file(context, posixpath.join(root, *name.split("."))) if name else None
-            tree = parse_module(context.text(path) or "") if path else None
-            for node in _patterns(tree) if tree is not None else ():
-                if not isinstance(node, ast.Call) or _dotted(node.func) != "path" or len(node.args) < 2:
-                    continue
-                route, view = _text_of(node.args[0]), node.args[1]
-                plain = isinstance(view, ast.Name | ast.Attribute | ast.Lambda) or (
-                    isinstance(view, ast.Call) and _dotted(view.func).endswith(".as_view")
-                )
-                if route and plain:
-                    yield f"/{route}"
-
-
-def _patterns(tree: ast.Module) -> Iterator[ast.expr]:
-    import ast
-
-    for node in tree.body:
-        if isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign) and isinstance(node.value, ast.List):
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            if any(_dotted(target) == "urlpatterns" for target in targets):
-                yield from node.value.elts

@@ -25,7 +25,7 @@ _PORTS: Final[Mapping[str, tuple[int, str, frozenset[str]]]] = {
     "gunicorn": (8000, "127.0.0.1", frozenset({"-b", "--bind"})),
     "hypercorn": (8000, "127.0.0.1", frozenset({"-b", "--bind"})),
     "uvicorn": (8000, "127.0.0.1", frozenset({"--port"})),
-    "daphne": (8000, "127.0.0.1", frozenset({"-p", "--port"})),
+    "daphne": (8000, "127.0.0.1", frozenset({"-p", "--port", "-e", "--endpoint"})),
     "granian": (8000, "127.0.0.1", frozenset({"--port"})),
     "waitress-serve": (8080, "0.0.0.0", frozenset({"--listen", "--port"})),
     "flask": (5000, "127.0.0.1", frozenset({"-p", "--port"})),
@@ -166,11 +166,13 @@ def _server(called: Call, name: str, rest: list[str], python: str) -> Listening 
     port, host, options = _PORTS[name]
     env, expanded = step.env, called.shell
     values = _options(rest, options)
-    if name == "gunicorn" and not values:
-        values = _options(shlex.split(env.get("GUNICORN_CMD_ARGS") or ""), options)
+    elsewhere = shlex.split(env.get("GUNICORN_CMD_ARGS") or "") if name == "gunicorn" else []
+    values = values or _options(elsewhere, options)
     variable = _VARIABLES.get(name)
     number: int | None = port
-    if values:
+    if not values and _told_elsewhere(build, name):
+        number, variable = None, None
+    elif values:
         hosts = {_address(value)[0] for value in values}
         host, text = _address(values[-1])
         host = "" if hosts & {"", "0.0.0.0", "[::]", "127.0.0.1", "localhost"} else host
@@ -179,8 +181,8 @@ def _server(called: Call, name: str, rest: list[str], python: str) -> Listening 
         host, number, variable = config
     elif variable is not None and variable in env:
         number = _number(env[variable] or "", env, False)[0]
-    elif variable is not None and any(variable in service.environment for service in build.project.services):
-        number = port
+    elif variable is not None and (name == "gunicorn" or _in_compose(build, variable)):
+        number = port  # gunicorn is told its port by the platform that runs the image, as often as not
     elif name == "uwsgi":
         found = _uwsgi(build, rest)
         if found is None:
@@ -194,7 +196,7 @@ def _server(called: Call, name: str, rest: list[str], python: str) -> Listening 
         _options(rest, frozenset({"--host", "-h", "--host-name"})) if name in ("uvicorn", "flask", "fastapi") else []
     )
     host = given[-1] if given else host
-    tls = any(word.partition("=")[0] in _TLS for word in rest)
+    tls = any(word.partition("=")[0] in _TLS for word in (*rest, *elsewhere)) or _tls_configured(build, name, rest)
     return Listening(
         name, step.line, number, variable, host, tls, _served_by(build, name, rest, env), called.first, python
     )
@@ -209,17 +211,46 @@ def _file(build: Build, name: str) -> str | None:
     return found[0] if len(found) == 1 else None
 
 
+def _told_elsewhere(build: Build, program: str) -> bool:
+    """Whether a compose file or a configuration file of its own tells the server a port that is not read here."""
+    if program == "gunicorn":
+        return _in_compose(build, "GUNICORN_CMD_ARGS")
+    text = build.project.context.text(".streamlit/config.toml") if program == "streamlit" else None
+    return re.search(r"^\s*(?:server\.)?port\s*=", text or "", re.MULTILINE) is not None
+
+
+def _in_compose(build: Build, variable: str) -> bool:
+    """Whether a compose service sets the variable, in its environment or in an ``env_file``."""
+    line = re.compile(rf"^[ \t]*(?:export[ \t]+)?{variable}[ \t]*=", re.MULTILINE)
+    files = build.project.files
+    return any(
+        variable in service.environment or any(line.search(files.text(path) or "") for path in service.env_files)
+        for service in build.project.services
+    )
+
+
+def _config_of(build: Build, program: str, rest: list[str]) -> str | None:
+    """Return the configuration file that *program* reads, None where it is not among the files."""
+    named = _options(rest, frozenset({"-c", "--config"}))
+    name = named[-1].removeprefix("file:") if named else _CONFIGS.get(program)
+    return _file(build, name.removeprefix("python:")) if name else None
+
+
+def _tls_configured(build: Build, program: str, rest: list[str]) -> bool:
+    path = _config_of(build, program, rest) if program in _CONFIGS else None
+    text = build.project.context.text(path) if path is not None else None
+    return re.search(r"^\s*(?:certfile|keyfile)\b", text or "", re.MULTILINE) is not None
+
+
 def _configured(build: Build, program: str, rest: list[str]) -> tuple[str, int | None, str | None] | None:
     """Return what the configuration file of *program* binds, None where there is none or it binds nothing."""
-    named = _options(rest, frozenset({"-c", "--config"}))
-    name = named[-1].removeprefix("file:") if named else _CONFIGS[program]
-    if not name:
-        return None
-    path = _file(build, name.removeprefix("python:"))
+    path = _config_of(build, program, rest)
     if path is None:
-        return ("?", None, None) if named else None
+        return ("?", None, None) if _options(rest, frozenset({"-c", "--config"})) else None
     text = build.project.context.text(path) or ""
     bound = re.findall(r"^bind\s*=\s*(.*)$", text, re.MULTILINE)
+    if len(bound) != len(re.findall(r"^[^#\n]*\bbind\b", text, re.MULTILINE)):
+        return "?", None, None
     if not bound:
         return None
     match = re.fullmatch(r"""\[?\s*["']([^"':]*):(\d+)["']\s*,?\s*\]?\s*(?:#.*)?""", bound[-1].strip())
@@ -278,6 +309,8 @@ def _script(called: Call, rest: list[str], python: str) -> Listening | None:
     if posixpath.basename(path) == "manage.py":
         if rest[1:2] != ["runserver"]:
             return None
+        if "default_port" in (build.project.context.text(path) or ""):
+            return None
         operands = [word for word in rest[2:] if not word.startswith("-")]
         host, text = _address(operands[0]) if operands else ("127.0.0.1", "8000")
         number, variable = _number(text, step.env, called.shell)
@@ -289,6 +322,9 @@ def _script(called: Call, rest: list[str], python: str) -> Listening | None:
         return None
     default = 8000 if run.callee == "uvicorn.run" else 5000
     number = (run.port or default) if run.port_known else None
+    text = build.project.context.text(path) or ""
+    if re.search(r"^[^#\n]*\bserve\(", text, re.MULTILINE) or (run.port is None and "SERVER_NAME" in text):
+        number = None
     if run.port_variable is not None and (value := step.env.get(run.port_variable)):
         number = int(value) if value.isascii() and value.isdigit() else None
     tls = bool(run.keywords & {"ssl_context", "ssl_keyfile", "ssl_certfile", "certfile", "keyfile", "**"})

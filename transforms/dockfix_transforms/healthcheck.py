@@ -138,7 +138,7 @@ def _obstacle(build: Build, found: Listening) -> Skip | None:
     if found.port is None and (found.variable is None or found.program == "script"):
         return Skip("the port that the server binds is not known", found.line)
     if found.application is not None:
-        from dockfix_transforms._health_route import https_only
+        from dockfix_transforms._health_gates import https_only
 
         context = build.project.context
         place = https_only(context, found.application)
