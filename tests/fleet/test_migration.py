@@ -11,7 +11,8 @@ import pytest
 from campaigns import Fleet
 from forge_server import git
 
-from dockfix.fleet.campaign import _KEYS, Containers, Limits, load_campaign
+from dockfix.fleet.campaign import Containers, Limits, load_campaign
+from dockfix.fleet.keys import _KEYS
 from dockfix.registry import load_transforms
 from dockfix.testing import examples, parse_example, try_transforms
 

@@ -136,6 +136,21 @@ def test_none_in_the_campaign_file(tmp_path: Path, key: str) -> None:
     assert TOKEN not in str(error.value)
 
 
+@pytest.mark.parametrize("token", ["ghp_abcDEF123", "github_pat_11ABC_def", "glpat-x_y-z", "ghs_abc"])
+def test_none_where_the_name_of_a_variable_belongs(tmp_path: Path, token: str) -> None:
+    path = tmp_path / "campaign.toml"
+    path.write_text(f'name = "a"\ntitle = "b"\n[forge]\ntoken-env = "{token}"\n')
+    with pytest.raises(CampaignError, match="holds a token") as error:
+        load_campaign(str(path))
+    assert token not in str(error.value)
+
+
+def test_one_with_characters_that_none_has_is_not_sent() -> None:
+    with pytest.raises(CampaignError, match="right file or variable") as error:
+        read_secret(ForgeSettings(token_env="T"), required=True, environment={"T": "t\u00f6ken"})
+    assert "t\u00f6ken" not in str(error.value)
+
+
 def test_the_plan_is_for_its_owner_alone(fleet: Fleet) -> None:
     fleet.add("acme/one")
     fleet.plan()

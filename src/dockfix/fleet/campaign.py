@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
+
+from dockfix.fleet.keys import BadKey, check, line_of
 
 PAUSE: Final = 8
 """The least seconds between two requests that create something on a public forge."""
@@ -16,40 +21,6 @@ _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}(?<![.])(?<!\.lock)\Z")
 _FORGES: Final = {
     "github": ("https://api.github.com", "GITHUB_TOKEN"),
     "gitlab": ("https://gitlab.com/api/v4", "GITLAB_TOKEN"),
-}
-_KEYS: Final[Mapping[str, Mapping[str, type | tuple[type, ...]]]] = {
-    "": {
-        "name": str,
-        "title": str,
-        "body": str,
-        "branch": str,
-        "labels": list,
-        "reviewers": list,
-        "draft": bool,
-        "author": str,
-        "verify": bool,
-    },
-    "forge": {"kind": str, "url": str, "clone-url": str, "token-env": str, "token-file": str},
-    "repositories": {"list": list, "file": str, "organisation": str, "exclude": list},
-    "chain": {"select": list, "ignore": list, "safe-only": bool, "transforms": list, "options": dict},
-    "containers": {
-        "engine": str,
-        "build-network": str,
-        "network": str,
-        "memory": str,
-        "seconds": (int, float),
-        "wait": (int, float),
-    },
-    "limits": {
-        "run": int,
-        "hour": int,
-        "repository": int,
-        "trial": int,
-        "pause": (int, float),
-        "back-off": (int, float),
-        "seconds": (int, float),
-        "megabytes": (int, float),
-    },
 }
 
 
@@ -136,6 +107,8 @@ class Campaign:
     chain: ChainSettings = ChainSettings()
     limits: Limits = Limits()
     path: str = ""
+    asked: str = ""
+    """A hash of what the file asks to be planned: its repositories and its chain."""
 
     def clone_url(self, name: str) -> str:
         """Return where the repository of that name is cloned from."""
@@ -151,35 +124,33 @@ def load_campaign(path: str, transforms: tuple[str, ...] = (), select: tuple[str
 
     try:
         with open(path, "rb") as file:
-            table = tomllib.load(file)
+            text = file.read().decode("utf-8-sig")
+        table = tomllib.loads(text)
     except OSError as error:
         raise CampaignError(f"{path}: cannot be read: {error.strerror}") from error
     except ValueError as error:
         raise CampaignError(f"{path}: is no TOML: {error}") from error
     try:
         return _campaign(table, path, transforms, select)
-    except _BadKey as error:
-        raise CampaignError(f"{path}: {error}") from None
-
-
-class _BadKey(Exception):
-    """A key of the campaign file is wrong."""
+    except BadKey as error:
+        line = line_of(text, error.key) if error.key else 0
+        raise CampaignError(f"{path}{f':{line}' if line else ''}: {error}") from None
 
 
 def _campaign(table: dict[str, Any], path: str, transforms: tuple[str, ...], select: tuple[str, ...]) -> Campaign:
-    _check(table)
+    check(table)
     folder = os.path.dirname(os.path.abspath(path))
     name = table.get("name", "")
     if not _NAME.match(name) or ".." in name:
-        raise _BadKey("name must be made of a-z, 0-9, dot, dash and underscore; it becomes part of the branch")
+        raise BadKey("name must be made of a-z, 0-9, dot, dash and underscore; it becomes part of the branch", "name")
     if not table.get("title", "").strip():
-        raise _BadKey("title is missing; it becomes the title of the pull requests")
+        raise BadKey("title is missing; it becomes the title of the pull requests", "title")
     author = table.get("author", _AUTHOR)
-    if not re.fullmatch(r"[^<>\n]+ <[^<>\s@]+@[^<>\s@]+>", author):
-        raise _BadKey("author must be like `Name <name@example.com>`")
+    if not re.fullmatch(r"[^<>]+ <[^<>\s@]+@[^<>\s@]+>", author) or not author.isprintable():
+        raise BadKey("author must be like `Name <name@example.com>`", "author")
     branch = table.get("branch", f"dockfix/{name}")
     if not re.fullmatch(r"(?!.*(?:\.\.|//|@\{|\.lock\Z))[A-Za-z0-9][A-Za-z0-9._/-]*[A-Za-z0-9_-]", branch):
-        raise _BadKey(f"branch is no good name for a branch: {branch}")
+        raise BadKey(f"branch is no good name for a branch: {branch}", "branch")
     sources = table.get("repositories", {})
     chain = table.get("chain", {})
     own = (*(os.path.join(folder, item) for item in chain.get("transforms", ())), *transforms)
@@ -211,36 +182,17 @@ def _campaign(table: dict[str, Any], path: str, transforms: tuple[str, ...], sel
         ),
         limits=_limits(table.get("limits", {}), forge),
         path=os.path.abspath(path),
+        asked=_asked(table, folder),
     )
 
 
-def _check(table: Mapping[str, Any]) -> None:
-    for key, value in table.items():
-        if key in _KEYS and key:
-            if not isinstance(value, dict):
-                raise _BadKey(f"{key} must be a table, [{key}]")
-            for inner, item in value.items():
-                _check_value(_KEYS[key], inner, item, f"{key}.")
-        else:
-            _check_value(_KEYS[""], key, value, "")
-
-
-def _check_value(keys: Mapping[str, type | tuple[type, ...]], key: str, value: object, prefix: str) -> None:
-    if key not in keys:
-        there = ", ".join([*keys, *(() if prefix else (name for name in _KEYS if name))])
-        raise _BadKey(f"unknown key: {prefix}{key}; there are: {there}")
-    wanted = keys[key]
-    if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
-        kind = {str: "a text", list: "a list", bool: "true or false", dict: "a table"}
-        raise _BadKey(
-            f"{prefix}{key} must be {kind.get(wanted, 'a number') if isinstance(wanted, type) else 'a number'}"
-        )
-    if isinstance(value, list) and not all(isinstance(item, str) for item in value):
-        raise _BadKey(f"{prefix}{key} must be a list of texts")
-    if key == "options" and isinstance(value, dict) and not all(isinstance(item, dict) for item in value.values()):
-        raise _BadKey("chain.options must hold a table for each transform")
-    if isinstance(value, int | float) and not isinstance(value, bool) and value < 0:
-        raise _BadKey(f"{prefix}{key} must not be negative")
+def _asked(table: Mapping[str, Any], folder: str) -> str:
+    """Return a hash of what a plan depends on; what is published depends on a plan of the same."""
+    tables = [table.get(key) for key in ("repositories", "chain", "verify", "containers")]
+    texts = [_source(os.path.join(folder, name)) for name in table.get("chain", {}).get("transforms", ())]
+    with suppress(CampaignError):  # who plans is told
+        texts.append(_source(os.path.join(folder, table.get("repositories", {}).get("file", ""))))
+    return hashlib.sha256(json.dumps([tables, texts], sort_keys=True, default=str).encode()).hexdigest()
 
 
 def _source(path: str) -> str:
@@ -253,18 +205,13 @@ def _source(path: str) -> str:
 
 def _forge(table: Mapping[str, str], folder: str) -> ForgeSettings:
     kind = table.get("kind", "github")
-    if kind not in _FORGES:
-        raise _BadKey(f"forge.kind must be one of {', '.join(_FORGES)}")
     url = table.get("url", _FORGES[kind][0]).rstrip("/")
-    for key in ("url", "clone-url"):
-        if "@" in table.get(key, ""):
-            raise _BadKey(f"forge.{key} holds credentials; name a variable in forge.token-env, or forge.token-file")
     clone = table.get("clone-url")
     if clone is None:
-        base = re.sub(r"/api/v[34]\Z", "", url).replace("//api.github.com", "//github.com")
+        base = re.sub(r"//api\.(?=github\.com\Z|[\w-]+\.ghe\.com\Z)", "//", re.sub(r"/api/v[34]\Z", "", url))
         clone = f"{base}/{{name}}.git"
     if "{name}" not in clone:
-        raise _BadKey("forge.clone-url must hold {name}")
+        raise BadKey("forge.clone-url must hold {name}", "forge.clone-url")
     token_file = table.get("token-file", "")
     return ForgeSettings(
         kind,
@@ -277,6 +224,6 @@ def _forge(table: Mapping[str, str], folder: str) -> ForgeSettings:
 
 def _limits(table: Mapping[str, Any], forge: ForgeSettings) -> Limits:
     limits = Limits(**{key.replace("-", "_"): value for key, value in table.items()})
-    if limits.pause < PAUSE and re.split(r"[/:]", forge.url.partition("://")[2])[0] in _PUBLIC:
-        raise _BadKey(f"limits.pause must be at least {PAUSE} s on a public forge")
+    if limits.pause < PAUSE and re.split(r"[/:]", forge.url.partition("://")[2])[0].lower() in _PUBLIC:
+        raise BadKey(f"limits.pause must be at least {PAUSE} s on a public forge", "limits.pause")
     return limits

@@ -7,9 +7,11 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
+from itertools import chain
 from urllib.parse import urlsplit
 
 from dockfix.fleet.campaign import Campaign, CampaignError
+from dockfix.fleet.keys import without_credentials
 from dockfix.fleet.secret import origin_of
 
 _SCHEMES = ("https", "http", "file")
@@ -23,10 +25,11 @@ def repositories(campaign: Campaign, listed: Iterable[str] = ()) -> Iterator[tup
     """
     seen: set[bytes] = set()
     folder = os.path.dirname(campaign.path)
-    for entry in (*campaign.sources.names, *_from_file(campaign.sources.file), *listed):
-        name, url = _resolved(campaign, entry.strip(), folder)
+    own = ((campaign.path, entry) for entry in (*campaign.sources.names, *listed))
+    for where, entry in chain(own, _from_file(campaign.sources.file)):
+        name, url = _resolved(campaign, entry.strip(), folder, where)
         mark = hashlib.blake2b(name.lower().encode("utf-8", "surrogateescape"), digest_size=12).digest()
-        if mark in seen or any(fnmatchcase(name, pattern) for pattern in campaign.sources.exclude):
+        if mark in seen or any(fnmatchcase(name.lower(), pattern.lower()) for pattern in campaign.sources.exclude):
             continue
         seen.add(mark)
         yield name, url
@@ -40,27 +43,31 @@ def in_shard(name: str, shard: tuple[int, int] | None) -> bool:
     return number % shard[1] == shard[0] - 1
 
 
-def _from_file(path: str) -> Iterator[str]:
+def _from_file(path: str) -> Iterator[tuple[str, str]]:
     if not path:
         return
     try:
         with open(path, encoding="utf-8") as file:
-            for line in file:
+            for number, line in enumerate(file, 1):
                 if entry := line.partition("#")[0].strip():
-                    yield entry
+                    yield f"{path}:{number}", entry
     except (OSError, ValueError) as error:
         raise CampaignError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
-def _resolved(campaign: Campaign, entry: str, folder: str) -> tuple[str, str]:
-    where = f"{campaign.path}: repository {entry!r}"
+def _resolved(campaign: Campaign, entry: str, folder: str, where: str) -> tuple[str, str]:
+    where = f"{where}: repository {without_credentials(entry)!r}"
     if not entry.isprintable() or entry.startswith("-") or not entry:
         raise CampaignError(f"{where}: is no name of a repository")
     if entry.startswith(("/", "./", "../")):
         path = os.path.normpath(os.path.join(folder, entry))
         return path.strip("/"), f"file://{path}"
     if "://" in entry:
-        parts = urlsplit(entry)
+        try:
+            parts = urlsplit(entry)
+        except ValueError as error:
+            raise CampaignError(f"{where}: is no address: {error}") from error
+        entry = entry.replace(parts.netloc, parts.netloc.lower(), 1)
         if parts.scheme not in _SCHEMES:
             raise CampaignError(f"{where}: only {', '.join(_SCHEMES)} are allowed")
         if "@" in parts.netloc:
@@ -69,7 +76,7 @@ def _resolved(campaign: Campaign, entry: str, folder: str) -> tuple[str, str]:
         if origin_of(entry) == origin_of(template):
             before, _, after = template.partition("{name}")
             return entry.removeprefix(before).removesuffix("/").removesuffix(after), entry
-        return f"{parts.netloc}{parts.path}".removesuffix("/").removesuffix(".git").strip("/"), entry
-    if not re.fullmatch(r"[\w.-]+(?:/[\w.-]+)+", entry) or ".." in entry:
+        return f"{parts.netloc.lower()}{parts.path}".removesuffix("/").removesuffix(".git").strip("/"), entry
+    if not re.fullmatch(r"[\w.-]+(?:/[\w.-]+)+", entry) or {".", ".."} & set(entry.split("/")):
         raise CampaignError(f"{where}: is neither owner/name, nor a URL, nor a path that begins with / or a dot")
     return entry, campaign.clone_url(entry)

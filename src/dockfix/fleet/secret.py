@@ -52,7 +52,7 @@ def _encoded(text: str) -> str:
 def origin_of(url: str) -> str:
     """Return ``scheme://host:port`` of *url*; "" for a path."""
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if parts.scheme and parts.netloc else ""
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2].lower()}" if parts.scheme and parts.netloc else ""
 
 
 def read_secret(forge: ForgeSettings, *, required: bool, environment: Mapping[str, str] | None = None) -> Secret:
@@ -70,7 +70,7 @@ def read_secret(forge: ForgeSettings, *, required: bool, environment: Mapping[st
     if not token and required:
         where = forge.token_file or f"the variable {forge.token_env}"
         raise CampaignError(f"no token for {forge.url}: {where} is empty; set it, or name another in [forge]")
-    if not token.isprintable() or " " in token:
-        raise CampaignError("the token holds a space or a control character; is it the right file or variable?")
+    if not (token.isascii() and token.isprintable()) or " " in token:
+        raise CampaignError("the token holds a character that none has; is it the right file or variable?")
     origins = dict.fromkeys(origin for origin in (origin_of(forge.clone_url), origin_of(forge.url)) if origin)
     return Secret(token, _USERS[forge.kind], tuple(origins))

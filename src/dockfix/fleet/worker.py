@@ -175,16 +175,17 @@ def chain_key(chain: ChainSettings) -> str:
 
 def check_chain(chain: ChainSettings) -> None:
     """Raise ``CampaignError`` where a transform cannot be loaded or does not exist."""
+    from dockfix.config import Config, ConfigError
     from dockfix.registry import RegistryError, choose, load_transforms
 
     with tempfile.TemporaryDirectory(prefix="dockfix-") as scratch:
         try:
             transforms = load_transforms(_written(chain.transforms, scratch))
             choose(transforms, chain.select, chain.ignore)
-        except RegistryError as error:
+            choose(transforms, chain.options)
+            Config(options=chain.options, path="[chain.options]").check(transforms)
+        except (RegistryError, ConfigError) as error:
             raise CampaignError(str(error).replace(f"{scratch}/", "")) from error
-    if unknown := set(chain.options) - {item.name for item in transforms}:
-        raise CampaignError(f"chain.options: unknown transform: {', '.join(sorted(unknown))}")
 
 
 def _code(packages: Iterable[str]) -> str:
