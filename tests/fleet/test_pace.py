@@ -13,7 +13,7 @@ from campaigns import Fleet
 from forge_server import TOKEN, commit, serving
 
 from dockfix.fleet.campaign import PAUSE, CampaignError, load_campaign
-from dockfix.fleet.forge import Pace, Proposal, Repository, open_forge
+from dockfix.fleet.forge import ForgeError, Pace, Proposal, Repository, open_forge
 from dockfix.fleet.secret import read_secret
 
 ONE = Repository("acme/one", "main", id=1000)
@@ -116,6 +116,37 @@ def test_a_server_that_is_away_is_asked_again_and_what_creates_is_not_sent_again
     with pytest.raises(Exception, match="502"):
         say(one)
     assert len([sent for sent in one.forge.sent if sent.method == "POST"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "headers", "said"),
+    [
+        ("<html>Please log in</html>", {}, "is it the address of one"),
+        ([], {}, "is it the address of one"),
+        (None, {"Location": "/api/v3/repos/acme/one"}, "sends in circles"),
+    ],
+)
+def test_who_answers_as_no_forge_does_ends_the_run(
+    fleet: Fleet, answer: object, headers: dict[str, str], said: str
+) -> None:
+    """A page that asks to log in, a proxy, an address without /api/v3."""
+    fleet.add("acme/one")
+    fleet.forge.fail("GET", 302 if headers else 200, answer, times=99, headers=headers)
+    with pytest.raises(CampaignError, match=said):
+        ask(fleet)
+
+
+def test_an_answer_that_lacks_something_is_that_repositorys_failure(one: Fleet) -> None:
+    one.forge.fail("GET", 200, {"message": "hello"})
+    with pytest.raises(ForgeError, match=r"holds no (full_name|path_with_namespace)"):
+        ask(one)
+
+
+def test_why_there_was_no_answer_is_said(one: Fleet, slept: list[float]) -> None:
+    one.forge.address = "http://127.0.0.1:9"
+    with pytest.raises(CampaignError, match=r"no answer from http://127\.0\.0\.1:9.*refused; try again later"):
+        ask(one)
+    assert len(slept) < 10
 
 
 def test_creating_requests_are_spaced_also_when_sent_again(one: Fleet) -> None:

@@ -28,10 +28,18 @@ _LONGEST: Final = 4000.0
 class _Again(Exception):
     """The forge asks to send it again, in *wait* seconds where it says so."""
 
-    def __init__(self, response: httpx.Response | None, wait: float | None) -> None:
+    def __init__(self, response: httpx.Response | None, wait: float | None, error: Exception | None = None) -> None:
         super().__init__()
         self.response = response
         self.wait = wait
+        self.error = error
+
+
+class _Object(dict[str, Any]):
+    """A JSON object; a key that it has not is the forge's fault."""
+
+    def __missing__(self, key: str) -> Any:
+        raise ForgeError(f"the forge's answer holds no {key}")
 
 
 class Api:
@@ -53,7 +61,11 @@ class Api:
 
     def get(self, path: str, **query: str | int) -> Any:
         """Return the answer as JSON."""
-        return self._request("GET", self._base + path, params=query).json()
+        return self._content(self._request("GET", self._base + path, params=query), dict)
+
+    def listed(self, path: str, **query: str | int) -> Any:
+        """Return the first page of items."""
+        return self._content(self._request("GET", self._base + path, params=query), list)
 
     def pages(self, path: str, **query: str | int) -> Iterator[Any]:
         """Yield the items of all pages."""
@@ -61,7 +73,7 @@ class Api:
         params: dict[str, str | int] | None = {"per_page": 100, **query}
         for _ in range(_PAGES):
             response = self._request("GET", url, params=params)
-            yield from response.json()
+            yield from self._content(response, list)
             url, params = response.links.get("next", {}).get("url", ""), None  # {} would take its query away
             if not url:
                 return
@@ -74,7 +86,20 @@ class Api:
         Raises ``Unsure`` where it may have been done although no answer says so.
         """
         response = self._request(method, self._base + path, json=body)
-        return response.json() if response.content else None
+        try:
+            return self._content(response, object) if response.content else None
+        except CampaignError as error:
+            raise Unsure(str(error)) from None
+
+    def _content(self, response: httpx.Response, kind: type) -> Any:
+        """Return the JSON of an answer, which is to be of that kind."""
+        try:
+            found = response.json(object_hook=_Object)
+        except ValueError:
+            found = None
+        if isinstance(found, kind) and found is not None:
+            return found
+        raise CampaignError(f"{self._base} answers what no forge's API does: is it the address of one?")
 
     def _request(self, method: str, url: str, **rest: Any) -> httpx.Response:
         try:
@@ -90,7 +115,8 @@ class Api:
                     return self._once(method, url, **rest)
         except _Again as again:
             if again.response is None:
-                raise CampaignError(f"no answer from {self._base}; try again later") from None
+                why = self._secret.redact(" ".join(str(again.error).split())) or type(again.error).__name__
+                raise CampaignError(f"no answer from {self._base}: {why}; try again later") from None
             raise self._error(again.response) from None
         raise AssertionError("stamina gives at least one attempt")
 
@@ -112,14 +138,16 @@ class Api:
             self._pace.before()
         try:
             response = self._client.request(method, url, follow_redirects=not creates, **rest)
-        except (httpx.ConnectError, httpx.ConnectTimeout):
-            raise _Again(None, None) from None
-        except httpx.InvalidURL:
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            raise _Again(None, None, error) from None
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol):
             raise CampaignError(f"{self._base} is no address of a forge") from None
-        except httpx.TransportError as error:
+        except httpx.TooManyRedirects:
+            raise CampaignError(f"{self._base} sends in circles: is it the address of a forge's API?") from None
+        except httpx.RequestError as error:
             if creates:
                 raise Unsure(f"no answer: {type(error).__name__}") from None
-            raise _Again(None, None) from None
+            raise _Again(None, None, error) from None
         finally:
             if creates:
                 self._pace.after()
@@ -155,7 +183,7 @@ def limited(response: httpx.Response) -> bool:
     return (
         "retry-after" in headers
         or headers.get("x-ratelimit-remaining") == "0"
-        or "rate limit" in message(response).lower()
+        or any(words in message(response).lower() for words in ("rate limit", "abuse detection"))
     )
 
 

@@ -50,7 +50,7 @@ class GitHub:
             closed = "archived: nothing can be published there"
         elif found.get("disabled"):
             closed = "disabled by the forge"
-        elif not found.get("permissions", {}).get("push", True):
+        elif not (found.get("permissions") or {}).get("push", True):
             closed = "the token may not push there"
         return Repository(found["full_name"], found["default_branch"], closed, found["id"])
 

@@ -48,7 +48,7 @@ class GitLab:
             closed = "takes no merge requests"
         elif found.get("permissions") is not None and max(access, default=0) < _DEVELOPER:
             closed = "the token may not push there"
-        return Repository(found["path_with_namespace"], found["default_branch"] or "", closed, found["id"])
+        return Repository(found["path_with_namespace"], found.get("default_branch") or "", closed, found["id"])
 
     def pulls(self, repository: Repository, branch: str) -> list[PullRequest]:
         """As in ``Forge``."""
@@ -96,7 +96,7 @@ class GitLab:
             self._api.send("PUT", f"{_requests(repository)}/{pull.number}", body)
 
     def _user(self, name: str) -> int:
-        for user in self._api.get("/users", username=name):
+        for user in self._api.listed("/users", username=name):
             return int(user["id"])
         raise ForgeError(f"there is no user {name}")
 
