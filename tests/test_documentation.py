@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,8 @@ def test_a_transform_does_what_its_examples_show(transform: Transform) -> None:
     assert blocks, "the docstring holds no example"
     for block in blocks:
         before, after = parse_example(block)
-        actual, result = try_transforms([transform], before)
+        options = tomllib.loads(before.get("dockfix.toml", "")).get(transform.name)
+        actual, result = try_transforms([transform], before, options=options)
         assert not result.failures, "\n".join(map(str, result.failures))
         assert actual == after
         assert before != after, "an example shows a change"

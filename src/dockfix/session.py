@@ -32,6 +32,8 @@ class Request:
     config: str | None = None
     options: Mapping[str, Mapping[str, object]] | None = None
     """Options by transform; one that is set here goes before the repository's own."""
+    also: tuple[str, ...] = ()
+    """Transforms that run whatever is selected."""
 
 
 @record
@@ -187,7 +189,8 @@ def settings_for(root: str, request: Request) -> Settings:
         own, given = config.options, request.options
         config = replace(config, options={name: {**own.get(name, {}), **given.get(name, {})} for name in names})
     config.check(transforms)
-    chosen = choose(transforms, request.select or config.select, (*config.ignore, *request.ignore))
+    select = request.select or config.select
+    chosen = choose(transforms, (*select, *request.also) if select else (), (*config.ignore, *request.ignore))
     return Settings(chosen, request.safe_only or config.safe_only, config.options)
 
 

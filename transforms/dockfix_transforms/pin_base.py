@@ -37,7 +37,7 @@ def pin_base(build: Build) -> Iterator[Fix | Skip]:
     trove classifiers. Where none does, it is the option ``default``, and a note says so. Only major and minor version
     are written: patch releases go on coming. A tag that an ARG holds is changed at the ARG.
 
-    Digests are not written: which digest a tag has today is known by a registry only, and no transform asks one.
+    Digests are for pin-digest.
 
     When it holds back: an image that cannot be resolved; a flavour of the tag (a Debian or Alpine release) that was
     never published for the version; a version that is not known yet; stages that could not all be pinned together.

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from dockfix.build.model import Build, Stage, Step
+from dockfix.syntax.image import ImageReference
 
 
 def lineage(build: Build) -> tuple[Stage, ...]:
@@ -11,6 +14,13 @@ def lineage(build: Build) -> tuple[Stage, ...]:
     while (base := chain[0].base_stage) is not None:
         chain.insert(0, build.stages[base])
     return tuple(chain)
+
+
+def open_images(stages: Iterable[Stage]) -> Iterator[tuple[Stage, ImageReference]]:
+    """Yield the stages that start from an image which its tag names alone, without a digest."""
+    for stage in stages:
+        if stage.image is not None and stage.image.digest is None:
+            yield stage, stage.image
 
 
 def last_step(build: Build, keyword: str) -> Step | None:

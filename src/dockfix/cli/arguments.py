@@ -37,6 +37,7 @@ class Arguments:
     form: str = "text"
     output: str | None = None
     jobs: int | None = None
+    pin_digests: bool = False
 
 
 def plain_arguments(words: Sequence[str]) -> Arguments | None:

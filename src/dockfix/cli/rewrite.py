@@ -23,6 +23,7 @@ def names(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) ->
 @click.option("--ignore", multiple=True, callback=names, metavar="NAME,...", help="All but these transforms.")
 @click.option("--safe-only", is_flag=True, help="Only fixes that leave the running container the same.")
 @click.option("--transform", "files", multiple=True, metavar="FILE.py", help="Also the transforms in this file.")
+@click.option("--pin-digests", is_flag=True, help="Ask the registries, and pin the base images by digest.")
 @click.option("--config", metavar="FILE", help="The configuration, instead of the repository's own.")
 @click.option("--format", "form", type=click.Choice(FORMATS), default="text", help="How to show the result.")
 @click.option("--output", metavar="FILE", help="Write the result to this file instead of the screen.")
@@ -34,6 +35,7 @@ def command(
     ignore: tuple[str, ...],
     safe_only: bool,
     files: tuple[str, ...],
+    pin_digests: bool,
     config: str | None,
     form: str,
     output: str | None,
@@ -42,4 +44,4 @@ def command(
     """Rewrite the Dockerfiles that PATH names or holds."""
     from dockfix.cli.rewriting import run
 
-    return run(Arguments(paths, mode, select, ignore, safe_only, files, config, form, output, jobs))
+    return run(Arguments(paths, mode, select, ignore, safe_only, files, config, form, output, jobs, pin_digests))

@@ -41,6 +41,13 @@ def run(arguments: Arguments) -> int:
         jobs = 0 if count >= MANY else 1
     with Progress(count, "Dockerfiles") as progress:
         outcomes = list(run_all(repositories, request, jobs, progress.add))
+    if arguments.pin_digests:
+        from dockfix.cli.pinning import with_digests
+
+        request, refused = with_digests(outcomes, request)
+        failures += refused
+        with Progress(count, "Dockerfiles") as progress:
+            outcomes = list(run_all(repositories, request, jobs, progress.add))
     asks = mode is None and form == "text" and output is None and sys.stdin.isatty() and sys.stdout.isatty()
     written = mode == "write"
     if written:

@@ -29,6 +29,7 @@ from dockfix.verify.session import Verified, engine_for_a_run, verify_repository
 @click.option("--ignore", multiple=True, callback=names, metavar="NAME,...", help="All but these transforms.")
 @click.option("--safe-only", is_flag=True, help="Only fixes that leave the running container the same.")
 @click.option("--transform", "files", multiple=True, metavar="FILE.py", help="Also the transforms in this file.")
+@click.option("--pin-digests", is_flag=True, help="Ask the registries, and pin the base images by digest.")
 @click.option("--config", metavar="FILE", help="The configuration, instead of the repository's own.")
 @click.option("--engine", type=click.Choice(["docker", "podman"]), help="The container engine; else one that answers.")
 @click.option("--timeout", type=click.FloatRange(1), default=1800.0, metavar="SECONDS", help="For one build.")
@@ -53,6 +54,7 @@ def command(
     ignore: tuple[str, ...],
     safe_only: bool,
     files: tuple[str, ...],
+    pin_digests: bool,
     config: str | None,
     engine: str | None,
     timeout: float,
@@ -92,6 +94,12 @@ def command(
         cache=not no_cache,
     )
     repositories, failures = find_repositories(paths or (".",))
+    if pin_digests:
+        from dockfix.cli.pinning import with_digests
+        from dockfix.session import run_all
+
+        request, refused = with_digests(list(run_all(repositories, request)), request)
+        failures += refused
     for failure in failures:
         print(f"dockfix: {printable(str(failure))}", file=sys.stderr)
     show_now = form == "text" and output is None
