@@ -12,7 +12,7 @@ from dockfix.build.model import Build
 from dockfix.build.start import Start
 from dockfix.project.application import Application
 from dockfix.project.compose import Service
-from dockfix.records import record
+from dockfix.records import record, replace
 from dockfix.syntax.patterns import pattern
 from dockfix_transforms._obstacle import Obstacle
 
@@ -27,6 +27,11 @@ _RELOADING: Final = {
     "hypercorn": (),
 }
 """Servers that are production servers but for ``--reload``, and the options with a value that go with it."""
+_MODULE: Final = pattern(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*")
+_ARGUMENT: Final = r"""(?:[A-Za-z_]\w*\s*=\s*)?(?:'[^'"\\$`]*'|"[^'"\\$`]*"|\d+|True|False|None)"""
+_CALL: Final = pattern(rf"\(\s*(?:{_ARGUMENT}\s*(?:,\s*{_ARGUMENT}\s*)*)?\)")
+"""A call with literals only, which gunicorn takes as flask does."""
+_TAKES_ARGUMENTS: Final = "the factory takes arguments"
 _PORT: Final = pattern(r"\d+|\$\w+|\$\{\w+(?::?-\d+)?\}")
 
 
@@ -35,7 +40,7 @@ class Server:
     """What the container is to run. ``folder`` is where the module imports from, in the image.
 
     ``port`` is a number, or text in which the shell expands a variable. ``variable`` is the environment variable from
-    which the program itself read its port, with the number as its default.
+    which the program itself read its port, with the number as its default. ``call`` is how a factory is called.
     """
 
     application: Application
@@ -44,11 +49,12 @@ class Server:
     host: str
     port: str
     variable: str | None = None
+    call: str = "()"
 
     @property
     def target(self) -> str:
         """The application as servers take it, such as ``app:create_app()``."""
-        return f"{self.module}:{self.application.variable}{'()' if self.application.factory else ''}"
+        return f"{self.module}:{self.application.variable}{self.call if self.application.factory else ''}"
 
 
 def without_reload(words: Sequence[str]) -> tuple[str, ...] | None:
@@ -82,6 +88,8 @@ def development_server(build: Build, start: Start, words: Sequence[str]) -> Serv
             rest = rest[1:]
         if rest[:1] == ["-m"]:
             name, rest = rest[1] if len(rest) > 1 else "", rest[2:]
+            if _MODULE.fullmatch(name) and name not in ("flask", "fastapi"):
+                return _module(build, start, name, rest)
         elif rest and rest[0].endswith(".py"):
             return _script(build, start, rest)
     elif name == "manage.py":
@@ -132,14 +140,26 @@ def _script(build: Build, start: Start, rest: list[str]) -> Server | None:
     path = posixpath.normpath(posixpath.join(start.workdir, rest[0]))
     if posixpath.basename(path) == "manage.py":
         return _django(build, start, rest, path) if rest[1:2] == ["runserver"] else None
+    module = posixpath.basename(path).removesuffix(".py")
+    return _main_block(build, start, path, rest[1:], module, posixpath.dirname(path))
+
+
+def _module(build: Build, start: Start, name: str, rest: list[str]) -> Server | None:
+    """Return what ``python -m name`` serves, where the module's main block starts it."""
+    path = posixpath.join(start.workdir, f"{name.replace('.', '/')}.py")
+    return _main_block(build, start, path, rest, name, start.workdir)
+
+
+def _main_block(build: Build, start: Start, path: str, arguments: list[str], module: str, folder: str) -> Server | None:
+    """Return what the main block of the file *path* serves; *module* is what it imports as, from *folder*."""
     found = [item for item in build.project.applications if item.run and image_path(build, item.path) == path]
     if not found:
         return None
     application = _one(build, found, start)
     run = application.run
     assert run is not None
-    if len(rest) > 1:
-        raise _obstacle(start, f"the program takes arguments: {rest[1]}")
+    if arguments:
+        raise _obstacle(start, f"the program takes arguments: {arguments[0]}")
     place = build.project.context.repository_path(application.path)
     if application.socketio or "socketio" in run.callee:
         raise Obstacle("socketio.run serves web sockets", run.line, place)
@@ -155,11 +175,10 @@ def _script(build: Build, start: Start, rest: list[str]) -> Server | None:
     if not run.port_known or not run.host_known:
         raise Obstacle(f"the address that {run.callee}() binds is computed", run.line, place)
     default = 8000 if run.callee == "uvicorn.run" else 5000
-    if run.target and ":" in run.target and run.target.split(":")[0] != posixpath.basename(path).removesuffix(".py"):
+    if run.target and ":" in run.target and run.target.split(":")[0] != module:
         raise Obstacle(f"uvicorn.run starts another module, {run.target}", run.line, place)
-    module = posixpath.basename(path).removesuffix(".py")
     host, port = run.host or "127.0.0.1", str(run.port or default)
-    return Server(application, module, posixpath.dirname(path), host, port, run.port_variable)
+    return Server(application, module, folder, host, port, run.port_variable)
 
 
 def _django(build: Build, start: Start, rest: list[str], path: str) -> Server:
@@ -184,19 +203,27 @@ def _flask(build: Build, start: Start, rest: list[str]) -> Server | None:
         env.update(re.findall(r"^export\s+(FLASK_\w+)=[\"']?([\w./:()-]+)[\"']?\s*\Z", text))
     spec = options.get("--app") or env.get("FLASK_APP") or ""
     file, _, variable = spec.partition(":")
-    variable = variable.removesuffix("()")
+    variable, opened, arguments = variable.partition("(")
+    call = f"({arguments}" if opened else "()"
+    if not _CALL.fullmatch(call):
+        raise _obstacle(start, f"how {variable} is called is not known: {call}")
     module = file.removesuffix(".py").removeprefix("./").replace("/", ".")
     names = {module} if module else {"app", "wsgi"}
     found = [item for item in build.project.applications if item.framework == "flask"]
     found = [item for item in found if _module_at(build, start, item) in names and variable in ("", item.variable)]
     if not variable and len(found) > 1:
         found = [item for item in found if item.variable in ("app", "application", "create_app", "make_app")]
+    if call != "()":  # what it takes is given
+        found = [replace(item, conditional=None) if item.conditional == _TAKES_ARGUMENTS else item for item in found]
     application = _one(build, found, start)
+    if application.socketio:
+        place = build.project.context.repository_path(application.path)
+        raise Obstacle("socketio serves web sockets", application.line, place)
     if application.run is not None and not application.run.guarded:
         raise _obstacle(start, "app.run() runs whenever the module is imported")
     port = _port(start, options.get("--port") or env.get("FLASK_RUN_PORT") or "5000")
     host = options.get("--host") or env.get("FLASK_RUN_HOST") or "127.0.0.1"
-    return Server(application, application.module, _folder(build, application, start), host, port)
+    return Server(application, application.module, _folder(build, application, start), host, port, call=call)
 
 
 def _fastapi(build: Build, start: Start, rest: list[str]) -> Server:

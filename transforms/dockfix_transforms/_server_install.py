@@ -40,6 +40,8 @@ def installation(build: Build, start: Start, program: str, extras: str = "") -> 
     ):
         return {}
     _check_python(build.final, program)
+    for step, install in found:
+        _check_source(build, step, install, manifests[install], program)
     if files:
         return _in_requirements(build, found, manifests, files[-1], program, extras)
     for step, install in reversed(found):
@@ -118,12 +120,38 @@ def _requirements(build: Build, start: Start, install: Install, program: str) ->
     return files
 
 
+def _check_source(build: Build, step: Step, install: Install, files: list[str], program: str) -> None:
+    """Raise ``Obstacle`` where an install takes packages from one place only, alone, or in stated versions."""
+    only = install.options & {"--no-index", "--no-deps"} or any(
+        (step.env.get(name) or "").lower() not in ("", "0", "false", "no") for name in ("PIP_NO_INDEX", "PIP_NO_DEPS")
+    )
+    texts = [build.project.context.text(path) or "" for path in files]
+    if only or any(re.search(r"^\s*--no-index\b", text, re.MULTILINE) for text in texts):
+        raise Obstacle(f"the install takes what it is given only, and {program} is not there", step.line)
+    limits = [name for name in (*install.constraints, step.env.get("PIP_CONSTRAINT") or "") if name]
+    for text in texts:
+        limits += re.findall(r"^\s*(?:-c|--constraint)[ =]+(\S+)", text, re.MULTILINE)
+    named = re.compile(rf"^\s*{program}\b(?!-)", re.MULTILINE | re.IGNORECASE)
+    for path in build.project.context.paths if limits else ():
+        limiting = any(posixpath.basename(path) == posixpath.basename(name) for name in limits)
+        if limiting and named.search(build.project.context.text(path) or ""):
+            raise Obstacle(f"{path} says which {program} it may be", step.line)
+
+
 def _requires(build: Build, path: str, program: str) -> bool:
     """Return whether the requirements file *path*, or one that it includes, names the program."""
     from dockfix.syntax.requirements import parse_requirements, reachable_manifests
 
     text_of = build.project.context.text
+    reached_by = {
+        posixpath.normpath(posixpath.join(posixpath.dirname(other), line.value))
+        for other in reachable_manifests(text_of, path)[0]
+        for line in parse_requirements(text_of(other) or "") or ()
+        if line.kind == "include"
+    }
     for reached in reachable_manifests(text_of, path)[0]:
+        if reached not in reached_by | {posixpath.normpath(path)}:  # a constraint installs nothing
+            continue
         lines = parse_requirements(text_of(reached) or "") or ()
         names = {item.name for item in lines} | {extra for item in lines for extra in item.extras}
         if program in names or (program == "uvicorn" and names & {"standard", "all"}):

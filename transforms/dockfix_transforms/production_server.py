@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
 from dockfix.build.layout import removals
+from dockfix.build.lineage import image_path
 from dockfix.build.model import Build
 from dockfix.build.start import Start, Unclear, shell_word, start_of
 from dockfix.project.process_state import STREAMS
@@ -16,6 +18,7 @@ from dockfix_transforms._development_server import Server, check_directories, de
 from dockfix_transforms._django_static import lost_static_files, whitenoise_edit
 from dockfix_transforms._obstacle import Obstacle
 from dockfix_transforms._server_install import installation
+from dockfix_transforms._server_obstacles import called, check_program
 
 _DEVELOPMENT: Final = pattern(r"\bflask\b.*\brun\b|\brunserver\b|--reload\b|\bfastapi\s+dev\b")
 _PRODUCTION: Final = pattern(r"\b(?:gunicorn|uwsgi|daphne|hypercorn|waitress-serve|granian)\b")
@@ -58,8 +61,9 @@ def production_server(build: Build) -> Iterator[Fix | Skip]:
 
     When it holds back: statements in the main block that would not run any more; socketio.run, ssl_context and other
     arguments without a counterpart; static files that only Django's runserver serves, where WhiteNoise cannot be
-    added; an application that is not found, not certain or not copied into the image; a start command in a condition
-    or beside other programs; an environment that cannot get the server; Python 2.
+    added; a program that asks for its development server or for the way in which it was started, or that manage.py or
+    Flask's own command prepares; an application that is not found, not certain or not copied into the image; a start
+    command in a condition or beside other programs; an environment that cannot get the server; Python 2.
 
     Source: Flask's documentation, "Deploying to Production" (https://flask.palletsprojects.com/en/stable/deploying/),
     Django's deployment checklist (https://docs.djangoproject.com/en/stable/howto/deployment/checklist/) and
@@ -90,7 +94,9 @@ def _fix(build: Build, start: Start) -> Fix | None:
     if server is None:
         return None
     check_directories(build)
-    edits, program, command, notes = _served(build, start, server)
+    if start.entrypoint is not None:
+        _check_arguments(build)
+    edits, program, command, notes = _served(build, start, server, words)
     if server.application.framework == "django":
         notes += _keep_static_files(build, start, server, edits)
     mine = edits.setdefault(start.path, [])
@@ -108,6 +114,14 @@ def _fix(build: Build, start: Start) -> Fix | None:
     notes += _about_services(build)
     title = f"run {server.target} with {program} in place of the development server"
     return Fix(title, _sorted(edits), start.step.line, notes=tuple(notes))
+
+
+def _check_arguments(build: Build) -> None:
+    """Refuse to take an ENTRYPOINT away to which a compose service gives arguments. Raises ``Obstacle``."""
+    for service in build.project.services:
+        if service.command and not service.entrypoint:
+            shown = service.command if isinstance(service.command, str) else " ".join(service.command)
+            raise Obstacle(f"{service.name} gives the ENTRYPOINT other arguments: {shown}", service.line, service.path)
 
 
 def _keep_static_files(build: Build, start: Start, server: Server, edits: dict[str, list[Edit]]) -> list[str]:
@@ -147,6 +161,15 @@ def _about_services(build: Build) -> list[str]:
     return list(notes.values())
 
 
+def _settings_of_gunicorn(build: Build, start: Start) -> frozenset[str]:
+    """Return what a gunicorn.conf.py sets that gunicorn finds in the directory where it starts."""
+    place = f"{start.workdir.rstrip('/')}/gunicorn.conf.py"
+    context = build.project.context
+    names = [path for path in context.paths if path.rpartition("/")[2] == "gunicorn.conf.py"]
+    text = next((context.text(path) or "" for path in names if image_path(build, path) == place), "")
+    return frozenset(re.findall(r"^(\w+)\s*=", text, re.MULTILINE))
+
+
 def _sorted(edits: dict[str, list[Edit]]) -> dict[str, tuple[Edit, ...]]:
     return {path: tuple(sorted(changes)) for path, changes in edits.items()}
 
@@ -165,15 +188,16 @@ def _without_reload(build: Build, start: Start, prefix: tuple[str, ...], kept: t
             notes.append("it was bound to 127.0.0.1, where nothing outside of the container reached it")
     edits = [start.rewritten((*prefix, *kept))]
     if start.entrypoint is not None:
+        _check_arguments(build)
         edits += removals(build.dockerfile, [start.entrypoint.instruction])
     title = "run the server without restarting it when a file changes"
     return Fix(title, {start.path: tuple(sorted(edits))}, start.step.line, notes=tuple(notes))
 
 
 def _served(
-    build: Build, start: Start, server: Server
+    build: Build, start: Start, server: Server, development: tuple[str, ...]
 ) -> tuple[dict[str, list[Edit]], str, tuple[str, ...], list[str]]:
-    """Return what installs the server, its name, the command that starts it and notes."""
+    """Return what installs the server, its name, the command that starts it in place of *development*, and notes."""
     application = server.application
     asgi = application.framework in ("fastapi", "starlette", "quart") or application.asgi is not None
     notes: list[str] = []
@@ -183,22 +207,34 @@ def _served(
         port = f"${{{server.variable}:-{server.port}}}"
     if asgi:
         program = "uvicorn"
-        words = [program, server.target.removesuffix("()"), "--host", "0.0.0.0", "--port", port]
+        words = [
+            *called(build, development, program),
+            server.target.removesuffix("()"),
+            "--host",
+            "0.0.0.0",
+            "--port",
+            port,
+        ]
         words += ["--factory"] if application.factory else []
         words += ["--app-dir", server.folder] if elsewhere else []
     else:
         program = "gunicorn"
-        words = [program] if server.variable == "PORT" else [program, "--bind", f"0.0.0.0:{port}"]
+        settings = _settings_of_gunicorn(build, start)
+        words = called(build, development, program)
+        words += [] if server.variable == "PORT" else ["--bind", f"0.0.0.0:{port}"]
         if application.state:
             state = application.state[0]
             words += ["--workers", "1", "--threads", "8"]
             why = state.what if state.what == STREAMS else f"keeps state in the process ({state.what})"
             notes.append(f"one worker: {state.path}:{state.line} {why.removeprefix('it ')}")
-        else:
+        elif "workers" not in settings:
             words += ["--workers", "4"]
-        words += ["--access-logfile", "-"]
+        words += ["--access-logfile", "-"] if "accesslog" not in settings else []
+        if settings:
+            notes.append("gunicorn reads gunicorn.conf.py by itself, and what the command says comes before it")
         words += ["--pythonpath", server.folder] if elsewhere else []  # files are still found from WORKDIR
         words.append(server.target)
+    check_program(build, start, application, program, server.module)
     edits = installation(build, start, program, "[standard]" if application.asgi else "")
     if "$" in port and not start.shell:
         if start.prefix:

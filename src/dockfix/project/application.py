@@ -132,10 +132,11 @@ def find_applications(files: Files, root: str) -> tuple[Application, ...]:
 @lru_cache(maxsize=1024)
 def _state_in(path: str, text: str) -> tuple[State, ...] | None:
     """Return the state that a module keeps, None where it cannot be parsed; it is asked for after every change."""
-    from dockfix.project.python_module import parse_module, state_of
+    from dockfix.project.process_state import state_of
+    from dockfix.project.python_module import parse_module
 
     tree = parse_module(text)
-    return None if tree is None else tuple(sorted(state_of(path, tree), key=lambda state: state.line))
+    return None if tree is None else tuple(sorted(state_of(path, tree, text), key=lambda state: state.line))
 
 
 def _likeliness(application: Application) -> tuple[bool, int, bool, str]:

@@ -7,8 +7,9 @@ import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
-from dockfix.project.application import Application, Framework, Route, Run, State
+from dockfix.project.application import Application, Framework, Route, Run
 from dockfix.project.files import Files
+from dockfix.project.process_state import dotted
 
 if TYPE_CHECKING:
     import ast
@@ -19,7 +20,6 @@ _FRAMEWORKS: Final[dict[str, Framework]] = {
     "Starlette": "starlette",
     "Quart": "quart",
 }
-_MUTATORS: Final = frozenset({"append", "add", "update", "pop", "extend", "insert", "remove", "clear", "setdefault"})
 _HARMLESS: Final = frozenset({"print", "load_dotenv", "logging.basicConfig"})
 
 
@@ -111,7 +111,7 @@ class Module:
 
     def framework(self, call: ast.Call) -> Framework | None:
         """Return the framework whose application object *call* makes."""
-        name = _dotted(call.func)
+        name = dotted(call.func)
         if name is None:
             return None
         last = name.rpartition(".")[2]
@@ -121,7 +121,7 @@ class Module:
 
     def from_factory(self, call: ast.Call) -> Framework | None:
         """Return the framework of the factory that *call* calls."""
-        name = _dotted(call.func) or ""
+        name = dotted(call.func) or ""
         if name in self.factories:
             return self.factories[name][0]
         origin = self.imports.get(name, "")
@@ -194,7 +194,7 @@ class Module:
                 first = decorator.args[0] if decorator.args else None
                 if verb in ("route", "get", "post", "put", "delete", "patch") and isinstance(first, ast.Constant):
                     methods = _methods(decorator) if verb == "route" else (verb.upper(),)
-                    owner = _dotted(decorator.func.value) or ""
+                    owner = dotted(decorator.func.value) or ""
                     yield Route(f"{prefixes.get(owner, '')}{first.value!s}", methods, node.lineno)
 
     def runs(self) -> dict[str, Run]:
@@ -203,13 +203,14 @@ class Module:
 
         found: dict[str, Run] = {}
         functions = {node.name: node for node in self.tree.body if isinstance(node, ast.FunctionDef)}
+        mains = [node for node in self.tree.body if _is_main(node) and isinstance(node, ast.If)]
         for node in self.tree.body:
             guarded = _is_main(node)
             body = node.body if guarded and isinstance(node, ast.If) else [node]
             if guarded:
                 for statement in list(body):
                     call = statement.value if isinstance(statement, ast.Expr) else None
-                    called = functions.get(_dotted(call.func) or "") if isinstance(call, ast.Call) else None
+                    called = functions.get(dotted(call.func) or "") if isinstance(call, ast.Call) else None
                     if called is not None and any(self.starts(inner) for inner in _calls(called)):
                         body = [item for item in body if item is not statement] + called.body
             elif not isinstance(node, ast.Expr):
@@ -219,13 +220,14 @@ class Module:
                 if call is None:
                     continue
                 direct = isinstance(statement, ast.Expr) and statement.value is call
+                elsewhere = [item for main in mains if main is not node for item in main.body]
                 others = tuple(
                     (item.lineno, ast.unparse(item).partition("\n")[0][:80])
-                    for item in body
+                    for item in [*body, *elsewhere]
                     if guarded and (item is not statement or not direct) and not _harmless(item)
                 )
                 run = self.run(call, guarded, others)
-                owner = _dotted(call.func.value) if isinstance(call.func, ast.Attribute) else None
+                owner = dotted(call.func.value) if isinstance(call.func, ast.Attribute) else None
                 name = owner if run.callee != "uvicorn.run" else (run.target or "").rpartition(":")[2]
                 found[name or ""] = run
         return found
@@ -236,14 +238,14 @@ class Module:
 
         if not isinstance(call.func, ast.Attribute) or call.func.attr != "run":
             return False
-        owner = _dotted(call.func.value) or ""
+        owner = dotted(call.func.value) or ""
         return owner in self.made or owner in ("app", "application", "uvicorn", "socketio", "server")
 
     def run(self, call: ast.Call, guarded: bool, others: tuple[tuple[int, str], ...]) -> Run:
         """Return what a call that starts a server says."""
         import ast
 
-        callee = _dotted(call.func) or "run"
+        callee = dotted(call.func) or "run"
         keywords = {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg}
         names = ("host", "port", "debug") if callee != "uvicorn.run" else ("app",)
         for name, value in zip(names, call.args, strict=False):
@@ -253,7 +255,7 @@ class Module:
         target: str | None = None
         first = keywords.get("app")
         if callee == "uvicorn.run" and first is not None:
-            target = str(first.value) if isinstance(first, ast.Constant) else _dotted(first)
+            target = str(first.value) if isinstance(first, ast.Constant) else dotted(first)
         star = {"**"} if any(keyword.arg is None for keyword in call.keywords) else set()
         given = frozenset({*keywords, *star})
         return Run(callee, call.lineno, port, port_known, variable, host, host_known, target, given, guarded, others)
@@ -269,9 +271,9 @@ class Module:
             return (int(text), True, None) if text.isdigit() else (None, False, None)
         if isinstance(node, ast.Name) and node.id in self.values and depth < 3:
             return self.number(self.values[node.id], depth + 1)
-        if isinstance(node, ast.Call) and _dotted(node.func) == "int" and node.args:
+        if isinstance(node, ast.Call) and dotted(node.func) == "int" and node.args:
             return self.number(node.args[0], depth + 1)
-        if isinstance(node, ast.Call) and _dotted(node.func) in (
+        if isinstance(node, ast.Call) and dotted(node.func) in (
             "os.environ.get",
             "os.getenv",
             "environ.get",
@@ -291,7 +293,7 @@ class Module:
             return None, True
         if isinstance(node, ast.Name) and node.id in self.values:
             node = self.values[node.id]
-        if isinstance(node, ast.Call) and _dotted(node.func) in ("os.environ.get", "os.getenv") and len(node.args) == 2:
+        if isinstance(node, ast.Call) and dotted(node.func) in ("os.environ.get", "os.getenv") and len(node.args) == 2:
             node = node.args[1]
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             return node.value, True
@@ -302,16 +304,6 @@ def _calls(node: ast.AST) -> Iterator[ast.Call]:
     import ast
 
     return (inner for inner in ast.walk(node) if isinstance(inner, ast.Call))
-
-
-def _dotted(node: ast.expr) -> str | None:
-    import ast
-
-    parts = []
-    while isinstance(node, ast.Attribute):
-        parts.append(node.attr)
-        node = node.value
-    return ".".join([node.id, *reversed(parts)]) if isinstance(node, ast.Name) else None
 
 
 def _methods(decorator: ast.Call) -> tuple[str, ...]:
@@ -336,7 +328,7 @@ def _harmless(node: ast.stmt) -> bool:
     import ast
 
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
-        return _dotted(node.value.func) in _HARMLESS
+        return dotted(node.value.func) in _HARMLESS
     if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
         return node.targets[0].id.lower() in ("port", "host", "debug")
     if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Attribute):
@@ -344,54 +336,6 @@ def _harmless(node: ast.stmt) -> bool:
     return isinstance(node, ast.Import | ast.ImportFrom | ast.Pass) or (
         isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
     )
-
-
-def state_of(path: str, tree: ast.Module) -> Iterator[State]:
-    """Yield where a module keeps state that several processes would not share."""
-    import ast
-
-    containers: dict[str, int] = {}
-    for statement in tree.body:
-        if (
-            isinstance(statement, ast.Assign)
-            and len(statement.targets) == 1
-            and isinstance(statement.targets[0], ast.Name)
-        ):
-            value = statement.value
-            empty = isinstance(value, ast.Dict | ast.List | ast.Set) or (
-                isinstance(value, ast.Call) and (_dotted(value.func) or "") in ("dict", "list", "set", "defaultdict")
-            )
-            if empty:
-                containers[statement.targets[0].id] = statement.lineno
-        if isinstance(statement, ast.Expr | ast.Assign):
-            for call in _calls(statement):
-                called = _dotted(call.func) or ""
-                if called.endswith(".start"):
-                    yield State(path, call.lineno, f"{called}() runs on import")
-                random = called.endswith((".urandom", "token_hex", "token_urlsafe", "token_bytes", "uuid4"))
-                if random and "secret" in ast.unparse(statement).lower():
-                    yield State(path, call.lineno, "the secret key is another one in every process")
-    waiting: list[tuple[ast.AST, bool]] = [(tree, False)]
-    while waiting:
-        node, inside = waiting.pop()
-        inside = inside or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        waiting += [(child, inside) for child in ast.iter_child_nodes(node)]
-        if isinstance(node, ast.Constant):
-            if node.value in (":memory:", "sqlite://", "sqlite:///:memory:"):
-                yield State(path, node.lineno, "the database is in memory")
-            elif node.value in ("SimpleCache", "simple", "flask_caching.backends.SimpleCache"):
-                yield State(path, node.lineno, "the cache is in the process")
-        if not inside:
-            continue
-        name: str | None = None
-        if isinstance(node, ast.Global):
-            yield State(path, node.lineno, f"global {', '.join(node.names)}")
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _MUTATORS:
-            name = _dotted(node.func.value)
-        elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store | ast.Del):
-            name = _dotted(node.value)
-        if name in containers and isinstance(node, ast.expr):
-            yield State(path, node.lineno, f"{name} is changed in the process")
 
 
 def django_application(files: Files, prefix: str, path: str, text: str, known: set[str]) -> Application | None:

@@ -1,0 +1,15 @@
+from flask import Flask
+import sys
+
+MODE = sys.argv[0]
+
+app = Flask(__name__)
+
+
+@app.route("/")
+def index():
+    return "hello"
+
+
+if __name__ == "__main__":
+    app.run(host="0.0.0.0", port=5000)

@@ -1,0 +1,5 @@
+from django.core.management.commands.runserver import Command as Base
+
+
+class Command(Base):
+    default_port = '9000'

@@ -1,0 +1,13 @@
+from flask import Flask
+from flask_sock import Sock
+
+app = Flask(__name__)
+
+
+@app.route("/")
+def index():
+    return "hello"
+
+
+if __name__ == "__main__":
+    app.run(host="0.0.0.0", port=5000)

@@ -1,0 +1,2 @@
+FLASK_APP=app.py
+APP_MODE=shop
