@@ -63,6 +63,28 @@ def test_what_differs_from_run_to_run_proves_nothing() -> None:
     assert difference([answer(), answer(status=503)], [answer(status=404), answer(status=404)]) == []
 
 
+def test_what_changes_in_one_round_proves_nothing_in_the_other() -> None:
+    """Two runs that agree by chance."""
+    old = [
+        observed({"/": answer("heads")}, {"/": answer("heads")}),
+        observed({"/": answer("heads")}, {"/": answer("tails")}),
+    ]
+    new = [observed({"/": answer("tails")}, {"/": answer("heads")})] * 2
+    assert compare_answers(old, new) == (1, [])
+    old = [observed({"/": answer()}, {"/": answer()}), observed({"/": answer()}, {"/": answer(status=500)})]
+    new = [observed({"/": answer(status=500)}, {"/": answer()})] * 2
+    assert compare_answers(old, new) == (0, [])
+
+
+def test_a_body_whose_length_changes() -> None:
+    """What all of the answers say has to be said again."""
+    old = [answer("<ul><li>x</li></ul><b>total</b>"), answer("<ul><li>x</li><li>x</li></ul><b>total</b>")]
+    longer = answer("<ul><li>x</li><li>x</li><li>x</li></ul><b>total</b>")
+    assert difference(old, [longer, longer]) == []
+    other = longer._replace(body=longer.body.replace("total", "no such table"))
+    assert difference(old, [other, other]) == [("GET /: the body differs: 'total</b>' → nothing", True)]
+
+
 def test_what_repeats_beside_what_does_not_is_compared() -> None:
     old = [answer("<p>17</p><b>total</b>"), answer("<p>23</p><b>total</b>")]
     new = [answer("<p>5</p><b>sum</b>"), answer("<p>6</p><b>sum</b>")]

@@ -14,7 +14,7 @@ from dockfix.verify.compare import compare, megabytes
 from dockfix.verify.image import Configuration, Image, Package
 from dockfix.verify.plan import Plan, make_plan
 from dockfix.verify.result import Outcome, Row, Side, Verdict, outcome_of
-from dockfix.verify.run import Observation
+from dockfix.verify.run import Answer, Observation
 
 CONFIGURATION = Configuration(
     "",
@@ -80,6 +80,8 @@ def test_an_image_that_does_not_build() -> None:
         (UP, UP._replace(ports=((80, False), (81, False))), Verdict.INTENDED),
         (UP, UP._replace(out_of_memory=True, running=False, code=137), Verdict.WORSE),
         (UP, UP._replace(refused="exec: gunicorn: not found", running=False), Verdict.WORSE),
+        (UP._replace(ports=()), UP, Verdict.INTENDED),
+        (UP._replace(ports=(), running=False, code=0), UP, Verdict.WORSE),
         (ENDED, UP, Verdict.BETTER),
         (ENDED, ENDED, Verdict.UNPROVED),
         (ENDED, ENDED._replace(log=("PermissionError: [Errno 13]",)), Verdict.WORSE),
@@ -96,6 +98,27 @@ def test_a_port_that_the_system_gives() -> None:
     runs = [UP._replace(ports=((80, False), (port, True))) for port in (42791, 35655, 40185, 35287)]
     found = row("starts", side()._replace(runs=tuple(runs[:2])), side()._replace(runs=tuple(runs[2:])))
     assert (found.verdict, found.details) == (Verdict.SAME, ())
+
+
+def answering(**statuses: int) -> Side:
+    answers = {f"/{route}": Answer(status, "text/plain", "x", "", "") for route, status in statuses.items()}
+    return side(UP._replace(rounds=(answers, answers)))
+
+
+def test_an_application_that_only_fails_proves_nothing() -> None:
+    broken = answering(a=500, b=503)
+    found = row("answers", broken, broken)
+    assert found.verdict is Verdict.UNPROVED
+    assert "--with-services" in found.details[0]
+    assert outcome_of(compare(broken, broken, (), frozenset(), False)) is Outcome.HOLDS
+    half = answering(a=500, b=200)
+    assert row("answers", half, half) == Row("answers", "500, 200", "the same, 2 routes", Verdict.SAME)
+
+
+def test_a_route_that_cannot_be_compared_is_counted() -> None:
+    first, second = answering(a=200, b=200).runs[0], answering(a=200, b=404).runs[0]
+    unsteady = side()._replace(runs=(first, second))
+    assert row("answers", unsteady, unsteady).after == "the same, 1 of 2 routes"
 
 
 def test_new_trouble_in_the_log() -> None:
@@ -117,6 +140,12 @@ def test_new_trouble_in_the_log() -> None:
 def test_health(before: bool | None, after: bool | None, verdict: Verdict) -> None:
     sides = (side(UP._replace(healthy=before)), side(UP._replace(healthy=after)))
     assert row("health", *sides).verdict is verdict
+
+
+def test_what_a_health_check_said() -> None:
+    ailing = UP._replace(healthy=False, ailing=("curl: (22) 404",))
+    assert row("health", side(UP._replace(healthy=True)), side(ailing)).details == ("curl: (22) 404",)
+    assert row("health", side(ailing), side(UP._replace(healthy=True))).verdict is Verdict.BETTER
 
 
 @pytest.mark.parametrize(

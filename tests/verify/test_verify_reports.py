@@ -7,8 +7,9 @@ import json
 from dockfix.changes import Change
 from dockfix.project.files import MemoryFiles
 from dockfix.report import verify_json, verify_markdown, verify_text
-from dockfix.result import Result
+from dockfix.result import Done, Result
 from dockfix.session import Repository
+from dockfix.transform import Safety
 from dockfix.verify.build import Built
 from dockfix.verify.plan import make_plan
 from dockfix.verify.result import LeftOut, Outcome, Row, Side, Verdict
@@ -51,6 +52,30 @@ def test_text() -> None:
         "  a note",
         "  the rewritten image holds; written",
     ]
+
+
+DONE = Done("app-config-from-env", "settings.py", 3, "take KEY from the environment", Safety.REVIEW, ("Set KEY.",), ())
+REWRITTEN = VERIFIED._replace(result=Result(fixes=(DONE, DONE)))
+
+
+def test_what_was_done_and_what_is_left_to_do() -> None:
+    """A program that needs a variable now does not start where nobody is told."""
+    lines = "".join(verify_text.render(REWRITTEN)).splitlines()
+    assert "  done: app-config-from-env" in lines
+    assert lines.count("  app-config-from-env: Set KEY.") == 1
+    text = "".join(verify_markdown.render([REWRITTEN]))
+    assert "- done: app-config-from-env\n- app-config-from-env: Set KEY.\n" in text
+    (one,) = json.loads(verify_json.render([REWRITTEN]))["dockerfiles"]
+    assert one["fixes"][0] == {
+        "transform": "app-config-from-env",
+        "title": "take KEY from the environment",
+        "safety": "review",
+        "path": "settings.py",
+        "line": 3,
+        "notes": ["Set KEY."],
+    }
+    unbuilt = REWRITTEN._replace(after=None)
+    assert "done:" not in "".join(verify_text.render(unbuilt)), "nothing was"
 
 
 def test_how_it_ends() -> None:

@@ -40,6 +40,17 @@ def _one(verified: Verified, written: frozenset[str]) -> dict[str, Any]:
             for row in verified.rows
         ],
         "transforms": list(dict.fromkeys(done.transform for done in verified.result.fixes)),
+        "fixes": [
+            {
+                "transform": done.transform,
+                "title": done.title,
+                "safety": done.safety.value,
+                "path": done.path,
+                "line": done.line,
+                "notes": list(done.notes),
+            }
+            for done in verified.result.fixes
+        ],
         "left_out": [{"transform": one.transform, "evidence": list(one.evidence)} for one in verified.left_out],
         "changed_files": [change.path for change in verified.changes],
         "before": _side(verified.before),
@@ -94,5 +105,6 @@ def _run(run: Observation) -> dict[str, Any]:
             for one in run.rounds
         ],
         "healthy": run.healthy,
+        "health_said": list(run.ailing),
         "log": list(run.log),
     }

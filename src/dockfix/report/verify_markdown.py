@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from dockfix.report.markdown import _code
 from dockfix.report.markdown import _text as _escaped
 from dockfix.report.text import harmless
-from dockfix.report.verify_text import ending
+from dockfix.report.verify_text import done, ending
 
 if TYPE_CHECKING:
     from dockfix.verify.session import Verified
@@ -28,6 +28,10 @@ def render(verified: Sequence[Verified], *, written: frozenset[str] | None = Non
                 if row.details and row.verdict.value != "same":
                     yield f"- **{row.what}**: {_text('; '.join(row.details))}\n"
             yield "\n"
+        names, notes = done(one)
+        if names:
+            yield f"- done: {_text(names)}\n"
+        yield from (f"- {_text(note)}\n" for note in notes)
         for left in one.left_out:
             yield f"- left out: **{left.transform}**: {_text('; '.join(left.evidence))}\n"
         yield from (f"- {_text(note)}\n" for note in one.notes)

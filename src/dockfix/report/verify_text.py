@@ -30,6 +30,11 @@ def render(verified: Verified, paint: Paint = plain, *, written: bool | None = N
     yield paint(name, "head") + "\n"
     if verified.rows:
         yield from _table(verified, paint)
+    names, notes = done(verified)
+    if names:
+        yield f"  {paint(f'done: {names}', 'note')}\n"
+    for note in notes:
+        yield f"  {paint(harmless(note), 'note')}\n"
     for one in verified.left_out:
         yield paint(f"  left out: {one.transform}", "refused") + "\n"
         for line in one.evidence:
@@ -37,6 +42,18 @@ def render(verified: Verified, paint: Paint = plain, *, written: bool | None = N
     for note in verified.notes:
         yield f"  {paint(note, 'note')}\n"
     yield f"  {ending(verified, written)}\n"
+
+
+def done(verified: Verified) -> tuple[str, tuple[str, ...]]:
+    """Return the names of the transforms that changed something, and what their fixes ask the reader to know.
+
+    Where no other image was built there is nothing that they did.
+    """
+    if verified.after is None:
+        return "", ()
+    fixes = verified.result.fixes
+    names = ", ".join(dict.fromkeys(one.transform for one in fixes))
+    return names, tuple(dict.fromkeys(f"{one.transform}: {note}" for one in fixes for note in one.notes))
 
 
 def ending(verified: Verified, written: bool | None) -> str:

@@ -24,7 +24,7 @@ _SAME_TYPES: Final = {
 }
 """Names of one type: which of them a program says depends on whether the image has /etc/mime.types (RFC 9239)."""
 _ERROR: Final = 400
-_SERVER_ERROR: Final = 500
+SERVER_ERROR: Final = 500
 _SHOWN: Final = 60
 
 
@@ -63,26 +63,59 @@ def _members(path: str, value: object) -> Iterator[str]:
 
 
 def compare_answers(before: Sequence[Observation], after: Sequence[Observation]) -> tuple[int, list[Difference]]:
-    """Return how many routes could be compared, and the differences."""
+    """Return how many routes could be compared, and the differences.
+
+    A route whose status differs from run to run proves nothing, in whichever round it was asked.
+    """
     differences: list[Difference] = []
     compared: set[str] = set()
-    for number in range(min((len(one.rounds) for one in before), default=0)):
-        for route in before[0].rounds[number]:
-            old = [one.rounds[number][route] for one in before if route in one.rounds[number]]
-            if len(old) < len(before) or len({answer.status for answer in old}) > 1:
-                continue  # it differs from run to run: it proves nothing
+    rounds = range(min((len(one.rounds) for one in before), default=0))
+    for route in dict.fromkeys(route for number in rounds for route in before[0].rounds[number]):
+        asked = [number for number in rounds if all(route in one.rounds[number] for one in before)]
+        old = [[one.rounds[number][route] for one in before] for number in asked]
+        if not asked or any(len({answer.status for answer in answers}) > 1 for answers in old):
+            continue
+        compared.add(route)
+        pieces = _pieces(old)
+        for number, answers in zip(asked, old, strict=True):
             new = [
                 one.rounds[number][route] for one in after if len(one.rounds) > number and route in one.rounds[number]
             ]
-            compared.add(route)
-            for difference in _route(old, new):
+            for difference in _route(answers, new, pieces[asked.index(number)]):
                 shown = Difference(f"GET {route}: {difference.text}", difference.worse)
                 if shown not in differences:
                     differences.append(shown)
     return len(compared), differences
 
 
-def _route(old: Sequence[Answer], new: Sequence[Answer]) -> Iterator[Difference]:
+class _Pieces(NamedTuple):
+    """What a route says again and again. ``stable`` has None for what changes; it is None where the length changes.
+
+    Then ``kept`` has the pieces that every answer has.
+    """
+
+    stable: Sequence[str | None] | None
+    kept: Sequence[str]
+
+
+def _pieces(rounds: Sequence[Sequence[Answer]]) -> list[_Pieces]:
+    """Return what is to be found again, for each round: what changes in one of them proves nothing in the others."""
+    bodies = [[normalise(answer.body) for answer in answers] for answers in rounds]
+    if any(len({len(pieces) for pieces in told}) > 1 for told in bodies):
+        every = [set(pieces) for told in bodies for pieces in told]
+        kept = [piece for piece in dict.fromkeys(bodies[0][0]) if all(piece in pieces for pieces in every)]
+        return [_Pieces(None, kept)] * len(bodies)
+    shaky: dict[int, set[int]] = {}
+    for told in bodies:
+        changing = {number for number, same in enumerate(zip(*told, strict=True)) if len(set(same)) > 1}
+        shaky.setdefault(len(told[0]), set()).update(changing)
+    return [
+        _Pieces([None if number in shaky[len(told[0])] else piece for number, piece in enumerate(told[0])], ())
+        for told in bodies
+    ]
+
+
+def _route(old: Sequence[Answer], new: Sequence[Answer], pieces: _Pieces) -> Iterator[Difference]:
     status = old[0].status
     if not new:
         yield Difference(f"{_named(old[0])} → no answer", status is not None)
@@ -91,7 +124,7 @@ def _route(old: Sequence[Answer], new: Sequence[Answer]) -> Iterator[Difference]
         yield Difference(f"{_named(old[0])} → {' or '.join(sorted({_named(one) for one in new}))}, by turns", True)
         return
     if new[0].status != status:
-        better = status is None or (status >= _SERVER_ERROR and (new[0].status or 999) < _SERVER_ERROR)
+        better = status is None or (status >= SERVER_ERROR and (new[0].status or 999) < SERVER_ERROR)
         yield Difference(f"{_named(old[0])} → {_named(new[0])}", not better)
         return
     if status is None or status >= _ERROR:
@@ -102,26 +135,26 @@ def _route(old: Sequence[Answer], new: Sequence[Answer]) -> Iterator[Difference]
         if len(values) == 1 and others and values != others:
             yield Difference(f"{what} {next(iter(values)) or 'none'} → {' or '.join(sorted(others)) or 'none'}", True)
             return
-    yield from _bodies(old, new)
+    yield from _bodies(pieces, [normalise(answer.body) for answer in new])
 
 
-def _bodies(old: Sequence[Answer], new: Sequence[Answer]) -> Iterator[Difference]:
-    stable = _stable([normalise(answer.body) for answer in old])
+def _bodies(pieces: _Pieces, new: Sequence[Sequence[str]]) -> Iterator[Difference]:
+    stable = pieces.stable
     if stable is None:
+        lost = next((piece for piece in pieces.kept if not any(piece in told for told in new)), None)
+        if lost is not None:
+            yield _changed(lost, "")
         return
-    others = [normalise(answer.body) for answer in new]
-    for pieces in others:
-        if len(pieces) != len(stable):
-            first = next((n for n, pair in enumerate(zip(stable, pieces, strict=False)) if _differs(*pair)), None)
-            at = first if first is not None else min(len(stable), len(pieces))
-            yield _changed(stable[at] if at < len(stable) else "", pieces[at] if at < len(pieces) else "")
+    for told in new:
+        if len(told) != len(stable):
+            first = next((n for n, pair in enumerate(zip(stable, told, strict=False)) if _differs(*pair)), None)
+            at = first if first is not None else min(len(stable), len(told))
+            yield _changed(stable[at] if at < len(stable) else "", told[at] if at < len(told) else "")
             return
     for number, piece in enumerate(stable):
-        if piece is None:
-            continue
-        for pieces in others:
-            if pieces[number] != piece:
-                yield _changed(piece, pieces[number])
+        for told in new:
+            if _differs(piece, told[number]):
+                yield _changed(piece, told[number])
                 return
 
 
@@ -131,13 +164,6 @@ def _changed(old: str | None, new: str) -> Difference:
 
 def _differs(old: str | None, new: str) -> bool:
     return old is not None and old != new
-
-
-def _stable(bodies: Sequence[list[str]]) -> list[str | None] | None:
-    """Return the pieces that repeat, None in the place of those that do not; None where nothing can be told."""
-    if len({len(pieces) for pieces in bodies}) != 1:
-        return None
-    return [pieces[0] if len(set(pieces)) == 1 else None for pieces in zip(*bodies, strict=True)]
 
 
 def _named(answer: Answer) -> str:

@@ -86,8 +86,13 @@ class Checker:
         first = before or Side(plan, built, None, (), None)
         image = self._examine(name, built.image, first.plan)
         runs = self._run(name, plan, image, first)
-        rebuilt = self._rebuild(name, plan, secrets, first.plan.touched)
+        rebuilt = self._rebuild(name, plan, secrets, first.plan.touched, image)
         return Side(plan, built, image, runs, rebuilt)
+
+    def again(self, name: str, side: Side, first: Side) -> Side:
+        """Run a side again, and return it with what was seen this time, too. *first* is the image as it was."""
+        assert side.image is not None
+        return side._replace(runs=(*side.runs, *self._run(name, side.plan, side.image, first)))
 
     def drop(self, side: Side) -> None:
         """Remove the side's image."""
@@ -136,13 +141,12 @@ class Checker:
 
     def _run(self, name: str, plan: Plan, image: Image, first: Side) -> tuple[Observation, ...]:
         self.progress.phase(f"{plan.dockerfile}: {name}: running")
-        serves = first.plan.serves or any(one.ports for one in first.runs)
         helper = first.image.id if first.image and first.image.python else None
         if image.python is None and helper is None and self.engine.has_image(HELPER):
             helper = HELPER
         ports = tuple(dict.fromkeys((*_numbers(image), *first.plan.ports)))
         asking = Asking(
-            wait=self.limits.wait if serves else min(_SHORT_WAIT, self.limits.wait),
+            wait=self.limits.wait,
             ports=[one.asked for one in first.runs if one.asked] + list(ports),
             routes=first.plan.routes,
             health=image.configuration.health,
@@ -151,15 +155,26 @@ class Checker:
         )
         request = self._request(image.id, plan)
         if not self.limits.with_services or not first.plan.companions:
-            return tuple(observe(self.engine, request, asking, self.progress.step) for _ in range(_RUNS))
+            return self._observed(request, asking, first)
         network = f"dockfix-{self.engine.run}"
-        say = self.progress.step
-        with running(self.engine, first.plan.companions, network, self.limits.memory, self.limits.wait, say):
-            request = request._replace(network=network)
-            return tuple(observe(self.engine, request, asking, say) for _ in range(_RUNS))
+        limits, say = self.limits, self.progress.step
+        with running(self.engine, first.plan.companions, network, limits.memory, limits.wait, say):
+            return self._observed(request._replace(network=network), asking, first)
 
-    def _rebuild(self, name: str, plan: Plan, secrets: tuple[str, ...], touched: str | None) -> Built | None:
-        """Build again after a change of one source file; the image is removed at once."""
+    def _observed(self, request: RunRequest, asking: Asking, first: Side) -> tuple[Observation, ...]:
+        """Return what the runs showed. A program of which nothing is known may take as long as a server to listen."""
+        found: list[Observation] = []
+        for _ in range(_RUNS):
+            known = (*first.runs, *found)
+            idle = not first.plan.serves and bool(known) and not any(one.ports for one in known)
+            patient = asking._replace(wait=min(_SHORT_WAIT, asking.wait)) if idle else asking
+            found.append(observe(self.engine, request, patient, self.progress.step))
+        return tuple(found)
+
+    def _rebuild(
+        self, name: str, plan: Plan, secrets: tuple[str, ...], touched: str | None, image: Image
+    ) -> Built | None:
+        """Build again after a change of one source file; what comes of it is removed at once, *image* is not."""
         if touched is None:
             return None
         self.progress.phase(f"{plan.dockerfile}: {name}: building again after a change of {touched}")
@@ -170,7 +185,7 @@ class Checker:
         before = self.scratch.touch(touched, "\n" + text.format(self.engine.run) + "\n")
         built = self._build(plan, secrets, cache=True)
         self.scratch.restore(touched, before)
-        if built.image is not None:
+        if built.image not in (None, image.id):  # the same where the file does not reach the final stage
             self.engine.remove_image(built.image)
         return built
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from dockfix.verify.answers import compare_answers
+from dockfix.verify.answers import SERVER_ERROR, compare_answers
 from dockfix.verify.build import Built
 from dockfix.verify.configuration import configuration_rows
 from dockfix.verify.content import files_row, packages_row
@@ -122,7 +122,8 @@ def _starts(before: Sequence[Observation], after: Sequence[Observation], serves:
             return row._replace(verdict=Verdict.WORSE, details=(f"new: {new_trouble[0]}", *evidence))
         old_log = tuple(line for line in before[-1].log[-_EVIDENCE:] if line.strip())
         return row._replace(verdict=Verdict.UNPROVED, details=old_log or ((before[-1].refused or ""),))
-    if not all(map(_fine, after)) or _kind(before[-1]) != _kind(after[-1]):
+    kinds = _kind(before[-1]), _kind(after[-1])
+    if not all(map(_fine, after)) or (kinds[0] != kinds[1] and kinds != ("stays up", "listens")):
         return row._replace(verdict=Verdict.WORSE, details=evidence)
     here, there = _steady(before), _steady(after)
     lost = [port for port in here if port not in there]
@@ -176,7 +177,8 @@ def _answers(before: Sequence[Observation], after: Sequence[Observation]) -> Ite
     if not any(one.rounds for one in before):
         return
     count, differences = compare_answers(before, after)
-    routes = f"{count} route{'' if count == 1 else 's'}"
+    asked = len({route for answers in before[0].rounds for route in answers})
+    routes = f"{count}{f' of {asked}' if count < asked else ''} route{'' if asked == 1 else 's'}"
     if not count:
         yield Row("answers", "differs from run to run", "", Verdict.UNPROVED)
         return
@@ -185,8 +187,16 @@ def _answers(before: Sequence[Observation], after: Sequence[Observation]) -> Ite
         yield Row("answers", summary, "differs", Verdict.WORSE, tuple(one.text for one in differences))
     elif differences:
         yield Row("answers", summary, _statuses(after), Verdict.BETTER, tuple(one.text for one in differences))
+    elif _only_errors(before):
+        hint = "only errors of the server: the application lacks something; --env and --with-services may help it"
+        yield Row("answers", summary, f"the same, {routes}", Verdict.UNPROVED, (hint,))
     else:
         yield Row("answers", summary, f"the same, {routes}", Verdict.SAME)
+
+
+def _only_errors(runs: Sequence[Observation]) -> bool:
+    statuses = {answer.status for one in runs for asked in one.rounds for answer in asked.values()}
+    return all(status is not None and status >= SERVER_ERROR for status in statuses)
 
 
 def _statuses(runs: Sequence[Observation]) -> str:
@@ -224,4 +234,5 @@ def _health(before: Side, after: Side) -> Iterator[Row]:
             verdict = Verdict.UNPROVED
         case _:
             verdict = Verdict.WORSE
-    yield Row("health", first, second, verdict)
+    worst = next((one.ailing for side in (after, before) for one in side.runs if one.ailing), ())
+    yield Row("health", first, second, verdict, worst if "unhealthy" in (first, second) else ())

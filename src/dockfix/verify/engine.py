@@ -145,7 +145,10 @@ class Engine:
     def start(self, container: str) -> str | None:
         """Start a container; return why that is not possible, or None."""
         done = self.ask("start", container)
-        return None if done.ok else done.complaint
+        if done.ok:
+            return None
+        lines = [line.strip() for line in done.stderr.splitlines() if container[:12] not in line]
+        return " ".join(line for line in lines if line) or done.complaint
 
     def state(self, container: str) -> Mapping[str, Any]:
         """Return the container's state: ``Running``, ``ExitCode``, ``OOMKilled``, ``Error``."""

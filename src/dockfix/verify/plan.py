@@ -16,6 +16,7 @@ from dockfix.project.files import Files
 from dockfix.project.model import Project
 from dockfix.syntax.compose import Value, read_yaml
 from dockfix.syntax.dockerfile import parse
+from dockfix.verify.hints import arguments_without_value
 from dockfix.verify.services import Companion, companions_of, pairs, words
 from dockfix.verify.variables import read_variables, resolve
 
@@ -35,6 +36,8 @@ class Plan(NamedTuple):
     context: str
     target: str | None
     arguments: tuple[tuple[str, str | None], ...]
+    open_arguments: tuple[str, ...]
+    """The build arguments that neither the Dockerfile nor compose gives a value."""
     environment: Mapping[str, str]
     entrypoint: tuple[str, ...] | None
     command: tuple[str, ...]
@@ -88,11 +91,13 @@ def make_plan(files: Files, dockerfile: str, given: Mapping[str, str], target: s
         command = words(service.command, variables)
     companions, missing = companions_of(files, service, variables) if service else ((), ())
     ports = _ports(build, service, applications)
+    arguments = _arguments(files, service, variables)
     return Plan(
         dockerfile=dockerfile,
         context=context.root,
         target=target or (service.target if service else None),
-        arguments=_arguments(files, service, variables),
+        arguments=arguments,
+        open_arguments=arguments_without_value(parsed, {name for name, _ in arguments}),
         environment={**_environment(files, service, variables), **given},
         entrypoint=entrypoint,
         command=command,

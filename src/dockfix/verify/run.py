@@ -13,6 +13,7 @@ from dockfix.verify.image import PYTHONS
 
 _HEALTH_TRIES: Final = 10
 _LOG_LINES: Final = 60
+_HEALTH_LINES: Final = 4
 
 
 class Answer(NamedTuple):
@@ -46,6 +47,8 @@ class Observation(NamedTuple):
     log: tuple[str, ...]
     unseen: str | None = None
     """Why nobody could look."""
+    ailing: tuple[str, ...] = ()
+    """What the health check said, where it failed."""
 
 
 class Asking(NamedTuple):
@@ -70,10 +73,11 @@ def observe(engine: Engine, request: RunRequest, asking: Asking, progress: Calla
             return Observation(refused, False, None, False, (), None, None, (), None, log)
         progress("asking it")
         seen, unseen = _look(engine, request, container, asking)
-        healthy = None
+        healthy: bool | None = None
+        ailing: tuple[str, ...] = ()
         if asking.health and engine.state(container)["Running"]:
             progress("asking its health check")
-            healthy = _healthy(engine, container, asking.health)
+            healthy, ailing = _healthy(engine, container, asking.health)
         state = engine.state(container)
         running = bool(state["Running"])
         return Observation(
@@ -88,6 +92,7 @@ def observe(engine: Engine, request: RunRequest, asking: Asking, progress: Calla
             healthy=healthy,
             log=tuple(engine.logs(container).splitlines()[-_LOG_LINES:]),
             unseen=unseen if running else None,
+            ailing=ailing,
         )
     finally:
         engine.remove_container(container)
@@ -153,14 +158,18 @@ def _read(output: str) -> Mapping[str, Any] | None:
     return seen if isinstance(seen, dict) else None
 
 
-def _healthy(engine: Engine, container: str, test: Sequence[str]) -> bool:
-    """Run the test of HEALTHCHECK as the engine would, without waiting for its interval."""
+def _healthy(engine: Engine, container: str, test: Sequence[str]) -> tuple[bool, tuple[str, ...]]:
+    """Run the test of HEALTHCHECK as the engine would, without waiting for its interval; return what it said last."""
     kind, *rest = test
     command = ["/bin/sh", "-c", *rest] if kind == "CMD-SHELL" else rest
+    said: tuple[str, ...] = ()
     for _ in range(_HEALTH_TRIES):
-        if engine.execute(container, *command, timeout=60).ok:
-            return True
+        done = engine.execute(container, *command, timeout=60)
+        if done.ok:
+            return True, ()
+        lines = [line.rstrip() for line in f"{done.stdout}\n{done.stderr}".splitlines() if line.strip()]
+        said = tuple(lines[-_HEALTH_LINES:]) or (done.complaint,)
         if not engine.state(container)["Running"]:
-            return False
+            return False, said
         time.sleep(1)
-    return False
+    return False, said

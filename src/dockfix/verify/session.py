@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from dockfix.chain import Settings, run
 from dockfix.changes import Change
@@ -21,11 +21,15 @@ from dockfix.syntax.dockerfile import DockerfileSyntaxError
 from dockfix.verify.check import Checker, Limits, hidden_paths, origins
 from dockfix.verify.compare import compare
 from dockfix.verify.engine import Engine, EngineError, find_engine
+from dockfix.verify.hints import hints
 from dockfix.verify.mend import likeliest_first
 from dockfix.verify.process import Interrupts
 from dockfix.verify.progress import Progress
 from dockfix.verify.result import LeftOut, Outcome, Row, Side, Verdict, outcome_of
 from dockfix.verify.scratch import Scratch
+
+_PASSING: Final = frozenset({"answers", "log", "health"})
+"""The rows that a clock, chance or a busy machine can change: both images are run again before one is called worse."""
 
 
 class Verified(NamedTuple):
@@ -102,6 +106,8 @@ class _Trial(NamedTuple):
     """One rewriting that was built and compared."""
 
     result: Result
+    before: Side
+    """With all that was seen of it until now."""
     side: Side | None
     rows: tuple[Row, ...]
     outcome: Outcome
@@ -158,8 +164,11 @@ class _Verification:
         trial = self._try(checker, before, result, "after")
         left_out: tuple[LeftOut, ...] = ()
         if mend and trial.outcome is Outcome.WORSE and before.built.image is not None:
-            trial, left_out = self._mend(checker, before, trial)
+            trial, left_out = self._mend(checker, trial)
         notes = [*scratch.notes, *([f"the build context is not certain: {plan.doubt}"] if plan.doubt else [])]
+        if before.built.image is None:
+            given = {name for name, _ in self.limits.arguments}
+            notes += hints(before.built.ending, [name for name in plan.open_arguments if name not in given])
         if self.limits.with_services and plan.not_run:
             notes.append(f"services that are built, too, were not run beside it: {', '.join(plan.not_run)}")
         changes = tuple(Change(path, trial.result.before[path], text) for path, text in trial.result.after.items())
@@ -168,7 +177,7 @@ class _Verification:
             self.dockerfile,
             trial.outcome,
             trial.rows,
-            before,
+            trial.before,
             trial.side,
             trial.result,
             changes,
@@ -183,17 +192,21 @@ class _Verification:
         plan = checker.plan(self.dockerfile, texts, given)
         if before.built.image is None:
             nothing = Row("builds", "no", "-", Verdict.UNPROVED, before.built.ending)
-            return _Trial(result, None, (nothing,), Outcome.UNPROVED)
+            return _Trial(result, before, None, (nothing,), Outcome.UNPROVED)
         after = checker.side(name, plan, texts, before, given)
         files = OverlayFiles(self.disk, texts)
         context = find_context(files, self.dockerfile, tuple(source for source, _ in plan.copies))
         changed = _changed_paths(before, result, plan.context)
         masked = any(done.secrets for done in result.fixes)
-        rows = compare(before, after, hidden_paths(before, after, context), changed, masked)
+        hidden = hidden_paths(before, after, context)
+        rows = compare(before, after, hidden, changed, masked)
+        if any(row.what in _PASSING and row.verdict is Verdict.WORSE for row in rows):
+            before, after = checker.again("before", before, before), checker.again(name, after, before)
+            rows = compare(before, after, hidden, changed, masked)
         checker.drop(after)
-        return _Trial(result, after, rows, outcome_of(rows))
+        return _Trial(result, before, after, rows, outcome_of(rows))
 
-    def _mend(self, checker: Checker, before: Side, broken: _Trial) -> tuple[_Trial, tuple[LeftOut, ...]]:
+    def _mend(self, checker: Checker, broken: _Trial) -> tuple[_Trial, tuple[LeftOut, ...]]:
         """Leave transforms out until the result holds; return *broken* and nothing where that does not come to pass.
 
         Each is left out by itself, the likeliest first. One whose absence brings the image further (it builds, but does
@@ -207,10 +220,10 @@ class _Verification:
         def attempt(names: tuple[str, ...], current: _Trial) -> _Trial:
             result = without(names)
             if not result.after:
-                return _Trial(result, before, (), Outcome.UNCHANGED)
+                return _Trial(result, current.before, current.before, (), Outcome.UNCHANGED)
             if result.failures or result.after == current.result.after:
                 return current
-            return self._try(checker, before, result, f"after, without {', '.join(names)}")
+            return self._try(checker, current.before, result, f"after, without {', '.join(names)}")
 
         def suspects(current: _Trial, names: tuple[str, ...]) -> list[str]:
             def fewer(more: tuple[str, ...]) -> Result:

@@ -32,11 +32,11 @@ def listening(only):
     return found
 
 
-def ask(port, route):
+def ask(port, route, patience):
     answer = {"status": None, "type": "", "body": "", "location": "", "error": ""}
     end = time.time() + 10
     while True:
-        connection = HTTPConnection("localhost", port, timeout=15)
+        connection = HTTPConnection("localhost", port, timeout=max(15, patience))
         try:
             connection.request("GET", route, headers={"User-Agent": "dockfix", "Accept": "text/html,*/*;q=0.8"})
             response = connection.getresponse()
@@ -73,7 +73,9 @@ def main():
     for number in range(2 if chosen else 0):
         answers = {}
         for route in routes:
-            answers[route] = ask(chosen[0], route)
+            # a server may listen long before its workers have loaded the application
+            patience = 0 if rounds or answers else start + job["wait"] - time.time()
+            answers[route] = ask(chosen[0], route, patience)
             if route == "/" and number == 0 and "html" in answers[route]["type"]:
                 links = [link.partition("?")[0] for link in ASSET.findall(answers[route]["body"])]
                 links = ["/" + link.lstrip("./") for link in links if "//" not in link]
