@@ -7,7 +7,8 @@ from typing import Final
 from dockfix.syntax.dockerignore import IgnoreFile
 from dockfix.syntax.edit import Edit, insert
 
-_HEADINGS: Final = ("Version control", "Python", "Node", "Editors and system files", "Docker", "Secrets")
+SECRET_FILES: Final = "Secrets of compose"
+_HEADINGS: Final = ("Version control", "Python", "Node", "Editors and system files", "Docker", SECRET_FILES, "Secrets")
 
 
 def added(present: IgnoreFile, lines: list[tuple[str, str]]) -> Edit:

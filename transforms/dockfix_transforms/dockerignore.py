@@ -15,7 +15,8 @@ from dockfix.syntax.patterns import pattern
 from dockfix.transform import Fix, Phase, Safety, Skip, transform
 from dockfix_transforms._context_needs import TEMPLATES, Code, code_of, commands_of, named_by, needs_of
 from dockfix_transforms._dotenv import hide_secrets
-from dockfix_transforms._ignore_lines import added, listed
+from dockfix_transforms._ignore_lines import SECRET_FILES, added, listed
+from dockfix_transforms._secret_files import secret_files
 
 _VERSION_FROM_GIT: Final = pattern(
     r"setuptools[-_]scm|versioneer|hatch-vcs|\bpbr\b|dynamic-versioning|dunamai|git-versioning|GitPython|pdm-backend.*scm|git-commit-id|git-properties",
@@ -121,7 +122,9 @@ def dockerignore(build: Build) -> Iterator[Fix | Skip]:
         lines += ((entry.group, f"!{path}") for path in exceptions)
     if lines:
         title = f"keep {listed([text for _, text in lines])} out of the build context"
-        yield Fix(title, {context.ignore_path: [added(present, lines)]}, step.line)
+        files = [text for group, text in lines if group == SECRET_FILES and text in context.paths]
+        notes = (f"what is in {listed(files)} is in every image that was built: change it",) if files else ()
+        yield Fix(title, {context.ignore_path: [added(present, lines)]}, step.line, notes=notes)
     if secrets:
         yield from hide_secrets(build, [entry.pattern for entry in secrets], needs, code, step.line)
 
@@ -194,6 +197,8 @@ def _entries(build: Build, context: Context) -> Iterator[_Entry]:
         found = sorted(name for name in top if compile_pattern(pattern).match(name))
         if found and all(_COMPOSE.match(name) for name in found):
             yield _Entry("Docker", pattern, tuple(found))
+    for path in secret_files(build):
+        yield _Entry(SECRET_FILES, path, (path,))
 
 
 def _secrets(context: Context) -> Iterator[_Entry]:

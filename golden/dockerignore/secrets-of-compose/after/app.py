@@ -1,0 +1,3 @@
+from pathlib import Path
+
+password = Path("/run/secrets/db_password").read_text()
