@@ -33,7 +33,7 @@ _COMPRESSED: Final = ((".tar.xz", "xz-utils"), (".txz", "xz-utils"), (".xz", "xz
 _ALSO: Final = {"apt-key": "gnupg", "add-apt-repository": "gnupg"}
 _FETCHED: Final = pattern(r"install\.python-poetry\.org|astral\.sh/uv|deb\.nodesource\.com|get-pip\.py")
 _OTHER_MANAGERS: Final = frozenset({"npm", "yarn", "pnpm", "gem", "go", "composer", "bundle", "conda", "uv-tool"})
-_MAN_PAGES: Final = pattern(r"(?:openjdk-\d+|default)-(?:jdk|jre)")
+_MAN_PAGES: Final = pattern(r"\b(?:openjdk-[\w${}]+|default)-(?:jdk|jre)\b")
 _CALLS: Final = pattern(
     r"\bsubprocess\b|\bPopen\b|os\.(?:system|popen|exec|spawn)|create_subprocess|shutil\.which|pexpect",
     words=("subprocess", "Popen", "os.", "shutil.which", "pexpect"),
@@ -43,7 +43,7 @@ _LOADS: Final = pattern(
     words=("find_library", "CDLL", "dlopen", "LoadLibrary"),
 )
 _TESTS: Final = pattern(
-    r"(?:^|/)(?:tests?|testing|docs?|examples?|node_modules|\.?venv)/|(?:^|/)(?:test_[^/]*|conftest|setup)\.py\Z",
+    r"(?:^|/)(?:tests?|testing|docs?|examples?|node_modules|\.?venv)/|(?:^|/)(?:test_[^/]*|[^/]*_tests?|conftest|setup)\.py\Z",
     words=("/", "test", "setup"),
 )
 _COMMON_WORDS: Final = frozenset(
@@ -134,7 +134,7 @@ def _of_step(build: Build, step: Step) -> Iterator[Use]:
     for install in step.installs:
         if install.manager in _OTHER_MANAGERS:
             raise Obstacle(f"what {install.manager} builds may need a compiler", step.line)
-        if any(_MAN_PAGES.match(package or "") for package in install.packages):
+        if install.manager == "apt" and _MAN_PAGES.search(step.instruction.value):
             raise Obstacle("Java's packages do not install in every slim image", step.line)
     script = step.script
     if script is not None:

@@ -1,0 +1,3 @@
+import subprocess
+
+subprocess.run(["git", "--no-pager", "diff", "--no-index", "expected.json", "response.json"])
