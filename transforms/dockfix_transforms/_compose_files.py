@@ -84,6 +84,10 @@ def swarm(build: Build, file: ComposeFile) -> str | None:
         deploy = service.get("deploy")
         if isinstance(deploy, Mapping) and (keys := _SWARM.intersection(deploy)):
             return f"{name} is deployed to a swarm ({min(keys)}), and docker stack reads the old format"
+    for folder in sorted({"", posixpath.dirname(file.path)}):
+        for name in ("README.md", "readme.md", "README.rst", "README"):
+            if _STACK.search(build.project.files.text(posixpath.join(folder, name)) or ""):
+                return f"{posixpath.join(folder, name)} deploys with docker stack or ecs-cli, which read the old format"
     for path, kind in candidates(build.project.files):
         around = "" if kind == "workflow" else posixpath.dirname(posixpath.dirname(path))  # of scripts/deploy.sh
         if around and not file.path.startswith(f"{around}/"):

@@ -23,6 +23,7 @@ _SEARCHED: Final = pattern(
     r"\.(?:py|js|ts|json|ini|cfg|toml|conf|properties|ya?ml|sh|env|rb|php|go|java)\Z|(?:^|/)\.env[^/]*\Z"
 )
 _MOST_FILES: Final = 400
+_USER: Final = pattern(r"(?:(?:^|\s)-u\s?|--user(?:name)?[= ]\s*)[\"']?([\w$-]+)")
 _PASSWORD: Final = pattern(r"PASS|PWD", re.I)
 _NO_HOST: Final = pattern(r"USER|PASS|NAME|_DB\Z", re.I)
 _NO_SECRET: Final = pattern(r"USER|NAME|_DB\Z|DATABASE", re.I)
@@ -92,6 +93,7 @@ def secrets_of(file: ComposeFile) -> list[Secret]:
             giving.append(place)
     for started in given:
         started += _on_command_line(file, started[0])
+    _give_once(file, given)
     loose: dict[tuple[str, str], list[Place]] = {}
     for place in others:
         giving = _giver(file, place, given)
@@ -220,6 +222,25 @@ def _on_command_line(file: ComposeFile, given: Place) -> Iterator[Place]:
         if text == given.secret and _OPTION.match(before):
             yield Place(given.service, path, text, 0, len(text))
         before = text if isinstance(path[-1], int) else ""
+
+
+def _give_once(file: ComposeFile, given: list[list[Place]]) -> None:
+    """Leave a place on a command line that is the password of several users to the user whom the command names."""
+    claims: dict[tuple[tuple[str | int, ...], int], list[list[Place]]] = {}
+    for group in given:
+        for place in group[1:]:
+            claims.setdefault((place.path, place.start), []).append(group)
+    for (path, start), groups in claims.items():
+        if len(groups) < 2:
+            continue
+        texts = _texts(groups[0][0].service, file.services[groups[0][0].service])
+        line = " ".join(text for other, text in texts if other in (path, path[:-1]) or other[:-1] == path[:-1])
+        user = _USER.search(line)
+        root = user is None or user.group(1).startswith("root")
+        owner = next((group for group in groups if ("ROOT" in group[0].name) == root), groups[0])
+        for group in groups:
+            if group is not owner:
+                group[:] = [place for place in group if (place.path, place.start) != (path, start)]
 
 
 def named_otherwise(file: ComposeFile, secret: Secret) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -186,7 +187,7 @@ def _check(build: Build, file: ComposeFile, name: str, entry: Mapping[str, Any])
     present = service.get("healthcheck")
     if present is not None:
         test = words(present.get("test")) if isinstance(present, Mapping) else ""
-        if not re.search(entry["known"], test):
+        if not re.search(entry["known"], test) or _fails(build, file, present, test):
             raise _Obstacle("whether the one that it has works is not known")
         return None
     if "entrypoint" in service:
@@ -198,6 +199,8 @@ def _check(build: Build, file: ComposeFile, name: str, entry: Mapping[str, Any])
     ports = [_container_port(port) for port in _items(service.get("ports"))]
     if ports and None not in ports and str(entry["port"]) not in ports:
         raise _Obstacle(f"it publishes other ports than {entry['port']}")
+    if "network_mode" in service and "$HOSTNAME" in str(entry["check"]):
+        raise _Obstacle("it has the network, and the name, of something else")
     for variable, value in entry.get("needs", {}).items():
         if env.get(variable) != value:
             raise _Obstacle(f"{variable} is not {value}")
@@ -216,6 +219,22 @@ def _check(build: Build, file: ComposeFile, name: str, entry: Mapping[str, Any])
         "retries": _RETRIES,
         "start_period": _FIRST_START if slow else entry["start_period"],
     }
+
+
+def _fails(build: Build, file: ComposeFile, check: Value, test: str) -> bool:
+    """Whether a health check never succeeds, as nobody noticed so far: a shell's words without a shell, no value."""
+    items = check.get("test") if isinstance(check, Mapping) else None
+    if isinstance(items, tuple) and items[:1] == ("CMD",):
+        said = [item for item in items[1:] if isinstance(item, str)]
+        if not said or re.search(r"\s", said[0]) or {"||", "&&", "|", ";"} & set(said):
+            return True
+    folder = posixpath.dirname(file.path)
+    known = "".join(build.project.files.text(posixpath.join(folder, name)) or "" for name in (".env", ".env.example"))
+    for name in re.findall(r"(?<!\$)\$\{?(\w+)(?![\w:-])", test):  # compose's own variable, not the container's
+        uses = re.findall(rf"\$\{{?{name}\b", file.text)
+        if len(uses) <= len(re.findall(rf"\$\{{?{name}\b", test)) and not re.search(rf"(?m)^\s*{name}\s*=", known):
+            return True
+    return False
 
 
 def _test(check: str, env: Mapping[str, str | None], more: bool) -> tuple[str, ...]:

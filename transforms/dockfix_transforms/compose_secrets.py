@@ -10,20 +10,24 @@ from typing import TYPE_CHECKING, Final
 from dockfix.build.model import Build
 from dockfix.project.compose_files import used_with
 from dockfix.project.invocations import candidates
-from dockfix.syntax.edit import Edit, insert
+from dockfix.syntax.edit import Edit, apply_edits, insert
 from dockfix.syntax.patterns import pattern
 from dockfix.transform import Fix, Phase, Safety, Skip, transform
 from dockfix_transforms._compose_files import ComposeFile, compose_file, compose_files, environment, known_image, swarm
 
 if TYPE_CHECKING:
     from dockfix.syntax.compose import Value
-    from dockfix_transforms._compose_passwords import Secret
+    from dockfix_transforms._compose_passwords import Place, Secret
 
 _MENTION: Final = pattern(r"(?i)pass|pwd|secret|token|key|cred|://[^\s/]*@")
 _FOR_TRIALS: Final = pattern(
     r"(?:^|[/._-])(?:dev|devel|development|local|tests?|testing|ci|e2e|examples?|samples?|debug|demo|devcontainer)(?=[/._-])"
 )
 _RUNS_COMPOSE: Final = pattern(r"\bdocker[- ]compose\b")
+_NUMBER: Final = pattern(
+    r"[-+]?(?:0[0-9xXoObB_]\w*|\d[\d_]*\.[\d_]*(?:[eE][-+]?\d+)?|\d+[eE][-+]?\d+|\d[\d_]*_[\d_]*)\Z"
+)
+"""What YAML reads as a number that is written in another way than it would be given to the container."""
 _TEMPLATES: Final = (".env.example", ".env.sample", ".env.template", ".env.dist", "env.example", "example.env")
 _OTHER_IN_ENV: Final = pattern(r"[\s$\\\"'`]")
 
@@ -95,7 +99,14 @@ def _file(build: Build, file: ComposeFile) -> Iterator[Fix | Skip]:
             )
     changes: dict[tuple[str | int, ...], list[tuple[int, int, str]]] = {}
     values: dict[tuple[str | int, ...], str] = {}
-    for secret in taken:
+    for secret in list(taken):
+        spans = [span for place in secret.places for span in changes.get(place.path, ()) if _overlaps(place, span)]
+        if spans:
+            taken.remove(secret)
+            place = secret.places[0]
+            reason = f"{secret.name} of {place.service} stays in it: it stands where another one is taken out"
+            yield Skip(reason, file.lines.get(place.service, 0), file.path)
+            continue
         for place in secret.places:
             changes.setdefault(place.path, []).append((place.start, place.end, f"${{{secret.name}:?}}"))
             values[place.path] = place.value
@@ -108,6 +119,10 @@ def _file(build: Build, file: ComposeFile) -> Iterator[Fix | Skip]:
             return
     if taken:
         yield _fix(build, file, editing.edits(), taken)
+
+
+def _overlaps(place: Place, span: tuple[int, int, str]) -> bool:
+    return place.start < span[1] and span[0] < place.end
 
 
 def _unattended(build: Build) -> str | None:
@@ -136,6 +151,8 @@ def _obstacle(build: Build, file: ComposeFile, secret: Secret) -> str | None:
         return "a URL has it percent-encoded"
     if _OTHER_IN_ENV.search(secret.value):
         return "it has a dollar sign, quotes or spaces, which .env reads in another way"
+    if _NUMBER.match(secret.value):
+        return "compose may read it as a number, and give the container another text than .env would"
     if named_otherwise(file, secret):
         return "its command line names it in a way that is not known"
     if any(replace_scalar(file.text, place.path, "${X:?}") is None for place in secret.places):
@@ -219,8 +236,13 @@ def _fix(build: Build, file: ComposeFile, edits: list[Edit], taken: list[Secret]
     if any(place.host for secret in taken for place in secret.places):
         notes.append("A password that is part of a URL has to be percent-encoded, or of letters and digits alone.")
     values: dict[str, list[str]] = {}
+    after = apply_edits(file.text, edits)
     for secret in taken:
         values.setdefault(secret.value, []).append(secret.name)
+        left = re.search(rf"(?<![\w-]){re.escape(secret.value)}(?![\w-])", after) if len(secret.value) > 7 else None
+        if left is not None:
+            line = after.count("\n", 0, left.start()) + 1
+            notes.append(f"Line {line} of {file.name} still holds the value of {secret.name}, where it is not read.")
     notes += [
         f"{_listed(same)} had one value: give them one again where they are the same password."
         for same in values.values()
