@@ -37,6 +37,7 @@ _SAME: Final = {"upgrade": "upgrade --with-new-pkgs", "full-upgrade": "dist-upgr
     for name in (
         "install",
         "update",
+        "dist-upgrade",
         "remove",
         "purge",
         "autoremove",
