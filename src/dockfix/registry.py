@@ -62,7 +62,7 @@ def choose(
     selected, ignored = frozenset(select), frozenset(ignore)
     names = {item.name for item in transforms}
     for name in sorted((selected | ignored) - names):
-        raise RegistryError(f"unknown transform: {name}{_suggestion(name, names)}; `dockfix list` shows what there is")
+        raise RegistryError(unknown(name, names))
     return tuple(item for item in transforms if (not selected or item.name in selected) and item.name not in ignored)
 
 
@@ -71,11 +71,11 @@ def find(transforms: Sequence[Transform], name: str) -> Transform:
     return choose(transforms, select=(name,))[0]
 
 
-def _suggestion(name: str, names: Iterable[str]) -> str:
-    import difflib
+def unknown(name: str, names: Iterable[str]) -> str:
+    """Return what is said of the *name* of a transform that is none of *names*."""
+    from dockfix.hints import did_you_mean
 
-    close = difflib.get_close_matches(name, names, n=1)
-    return f" (did you mean {close[0]}?)" if close else ""
+    return f"unknown transform: {name}{did_you_mean(name, names)}; `dockfix list` shows what there is"
 
 
 def _installed_packages() -> list[str]:

@@ -104,6 +104,8 @@ class Transform:
     """Names and default values of its options."""
     production: bool = False
     """Whether it is about images that serve: a Dockerfile for development is left as it is."""
+    choices: Mapping[str, tuple[object, ...]] = MappingProxyType({})
+    """The values that an option may have, where they are few."""
 
     @property
     def documentation(self) -> str:
@@ -123,11 +125,14 @@ def transform(
 ) -> Callable[[Function], Transform]:
     """Return a decorator that makes a ``Transform`` of a function. Its name is the function's, with dashes.
 
+    *options* gives the default value of each; a tuple has all the values that there are, the default first.
     With *production* its fixes are refusals where the Dockerfile is for development, by its name (``Dockerfile.dev``).
     """
 
     def decorate(function: Function) -> Transform:
         name = function.__name__.replace("_", "-")
-        return Transform(name, safety, phase, function, dict(options or {}), production)
+        choices = {key: value for key, value in (options or {}).items() if isinstance(value, tuple)}
+        defaults = {key: choices[key][0] if key in choices else value for key, value in (options or {}).items()}
+        return Transform(name, safety, phase, function, defaults, production, choices)
 
     return decorate

@@ -119,20 +119,30 @@ def test_configuration_chooses_and_sets_options(repository: Path, own: str) -> N
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ("selct = []", "unknown key: selct"),
+        ("selct = []", "dockfix.toml:1: unknown key: selct (did you mean select?)"),
+        ("safe_only = true", "did you mean safe-only?"),
         ('select = ["nope"]', "nope"),
+        (
+            'safe-only = true\nignore = ["Say_Uno"]',
+            "dockfix.toml:2: unknown transform: Say_Uno (did you mean say-uno?)",
+        ),
+        ("[sayuno]\nword = 'x'", "dockfix.toml:1: unknown transform: sayuno (did you mean say-uno?)"),
         ("select = 1", "list"),
         ("safe-only = 1", "true or false"),
-        ("[say-uno]\nwrod = 'x'", "say-uno.wrod"),
+        ("[say-uno]\nwrod = 'x'", "dockfix.toml:2: unknown option: say-uno.wrod (did you mean word?)"),
+        ("[pip-no-cache-dir]\nstyle = 'mount'", "dockfix.toml:2: pip-no-cache-dir.style must be one of 'option', "),
         ("[say-uno]\nword = 1", "say-uno.word must be a str"),
         ("[nope]", "nope"),
-        ("[", "no TOML"),
+        ("[tool.dockfix]\nselect = 1", "dockfix.toml:2: select must be a list"),
+        ("[", "is no TOML"),
+        ("a = 1\nb =\n", "dockfix.toml:2: is no TOML"),
+        ("a = 1\n# \udcff", "dockfix.toml:2: is not UTF-8"),
     ],
 )
 def test_what_is_unknown_in_the_configuration_is_an_error(
     repository: Path, own: str, config: str, message: str
 ) -> None:
-    (repository / "dockfix.toml").write_text(config)
+    (repository / "dockfix.toml").write_text(config, encoding="utf-8", errors="surrogateescape")
     done = dockfix("--write", "--transform", own, cwd=repository)
     assert done.returncode == 2
     assert "dockfix.toml" in done.stderr

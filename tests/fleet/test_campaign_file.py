@@ -74,7 +74,7 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, text: str, message: s
         ('transforms = ["own.py"]', "own.py"),
         ("[chain.options.nothing]\nx = 1", "unknown transform: nothing"),
         ("[chain.options.multi-stage]\nstyl = 'venv'", r"\[chain.options\]: unknown option: multi-stage.styl"),
-        ("[chain.options.multi-stage]\nstyle = 3", "multi-stage.style must be a str"),
+        ("[chain.options.multi-stage]\nstyle = 3", "multi-stage.style must be one of 'venv'"),
     ],
 )
 def test_a_chain_that_cannot_run_is_the_campaigns_failure(tmp_path: Path, chain: str, message: str) -> None:

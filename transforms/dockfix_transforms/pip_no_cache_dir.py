@@ -34,7 +34,7 @@ _CLEANS: Final = pattern(
 )
 
 
-@transform(safety=Safety.SAFE, phase=Phase.CONTENT, options={"style": "option"})
+@transform(safety=Safety.SAFE, phase=Phase.CONTENT, options={"style": ("option", "cache-mount")})
 def pip_no_cache_dir(build: Build) -> Iterator[Fix | Skip]:
     """Keep the download cache of package managers out of the image.
 

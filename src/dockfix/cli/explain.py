@@ -21,4 +21,6 @@ def command(name: str, files: tuple[str, ...]) -> None:
     if item.options:
         click.echo(f"\nOptions ([tool.dockfix.{item.name}] in pyproject.toml):")
         for key, default in item.options.items():
-            click.echo(f"    {key} = {default!r}")
+            others = [repr(value) for value in item.choices.get(key, ()) if value != default]
+            alternative = f"  (or {', '.join(others)})" if others else ""
+            click.echo(f"    {key} = {default!r}{alternative}")

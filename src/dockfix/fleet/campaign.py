@@ -11,7 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from dockfix.fleet.keys import BadKey, check, line_of
+from dockfix.fleet.keys import BadKey, check
+from dockfix.hints import line_of
 
 PAUSE: Final = 8
 """The least seconds between two requests that create something on a public forge."""

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from dockfix.registry import _suggestion
+from dockfix.hints import did_you_mean
 
 _NUMBER: Final = (int, float)
 _KEYS: Final[Mapping[str, Mapping[str, type | tuple[type, ...]]]] = {
@@ -93,27 +93,11 @@ def without_credentials(text: str) -> str:
     return _CREDENTIALS.sub("***@", text)
 
 
-def line_of(text: str, key: str) -> int:
-    """Return the line of the TOML *text* in which *key* is set or its table begins, 0 where it cannot be told."""
-    table, _, name = key.rpartition(".")
-    inside = ""
-    for number, line in enumerate(text.splitlines(), 1):
-        if header := re.match(r"\s*\[\[?([^\]]+)\]", line):
-            inside = re.sub(r"[\s\"']", "", header[1])
-            if inside in (key, f"{key}."):
-                return number
-        elif found := re.match(r"\s*([^=#]+?)\s*=", line):
-            whole = ".".join(filter(None, (inside, re.sub(r"[\s\"']", "", found[1]))))
-            if whole == key or (inside == table and whole.rpartition(".")[2] == name):
-                return number
-    return 0
-
-
 def _check_value(keys: Mapping[str, type | tuple[type, ...]], key: str, value: object, prefix: str) -> None:
     whole = f"{prefix}{key}"
     if key not in keys:
         there = [*keys, *(() if prefix else (name for name in _KEYS if name))]
-        raise BadKey(f"unknown key: {whole}{_suggestion(key, there)}; there are: {', '.join(there)}", whole)
+        raise BadKey(f"unknown key: {whole}{did_you_mean(key, there)}; there are: {', '.join(there)}", whole)
     wanted = keys[key]
     if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
         raise BadKey(f"{whole} must be {_KINDS[wanted]}", whole)
