@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
+from dockfix.build.expand import expand_word
 from dockfix.build.model import Build, Stage, Step
 from dockfix.syntax.patterns import pattern
 from dockfix_transforms._obstacle import Obstacle
@@ -101,7 +102,7 @@ def check_text(build: Build, chain: list[Stage]) -> None:
                 raise Obstacle("--chown keeps these files root's on purpose", step.line)
             if step.keyword == "EXPOSE":
                 for word in step.instruction.value.split():
-                    number = word.partition("/")[0].partition("-")[0]
+                    number = (expand_word(word, step.env) or word).partition("/")[0].partition("-")[0]
                     if not number.isdecimal() or int(number) < 1024:
                         raise Obstacle(f"the port {word} is below 1024 or not known", step.line)
             if step.keyword == "ENV" and _PORT_VARIABLE.search(raw):
@@ -226,6 +227,20 @@ def check_code(build: Build, owned: list[str], chain: list[Stage]) -> None:
         if found and not any(f"{found[1]}/".startswith(f"{item}/") for item in owned):
             where = build.project.context.repository_path(path)
             raise Obstacle(f"the database {found[1]} would stay root's", 0, where)
+
+
+def check_writes(build: Build, owned: list[str], starts: list[Step]) -> None:
+    """Refuse a program that writes into one of *owned*, where none of them can be given to a user."""
+    why = "the image has no shell to give it away"
+    if len(owned) > 1:
+        raise Obstacle(f"{owned[1]} would stay root's: {why}", build.final.steps[0].line)
+    for path, code in _code(build):
+        if _WRITES.search(code):
+            place = build.project.context.repository_path(path)
+            raise Obstacle(f"the program may write into {owned[0]}, which would stay root's: {why}", 0, place)
+    for step in starts:
+        if _COMMAND_WRITES.search(step.instruction.value):
+            raise Obstacle(f"the start command writes into {owned[0]}, which would stay root's: {why}", step.line)
 
 
 def volumes(build: Build, chain: list[Stage], workdir: str) -> list[str]:

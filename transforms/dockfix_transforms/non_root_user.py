@@ -14,6 +14,7 @@ from dockfix.syntax.edit import Edit, insert
 from dockfix.syntax.patterns import pattern
 from dockfix.syntax.shell import Command
 from dockfix.transform import Fix, Phase, Safety, Skip, transform
+from dockfix_transforms._base_images import runs_as_somebody, users_of
 from dockfix_transforms._obstacle import Obstacle
 from dockfix_transforms._root_needs import (
     SYSTEM,
@@ -22,6 +23,7 @@ from dockfix_transforms._root_needs import (
     check_services,
     check_starts,
     check_text,
+    check_writes,
     made_directories,
     volumes,
 )
@@ -31,7 +33,6 @@ _PYTHON_START: Final = pattern(
     r"\b(?:python[\d.]*|gunicorn|uvicorn|hypercorn|waitress-serve|flask|celery|streamlit|daphne|fastapi)\b|\.py\b"
 )
 _ID: Final = 1001
-_BASES: Final = frozenset({"python", "debian", "ubuntu", "alpine", "buildpack-deps"})
 _MANIFEST: Final = pattern(
     r"(?:.*/)?(?:[\w.-]*require[\w.-]*\.(?:txt|in)|req\.txt|constraints[\w.-]*\.txt|pyproject\.toml|setup\.(?:py|cfg)|"
     r"Pipfile(?:\.lock)?|poetry\.lock\*?|uv\.lock|pdm\.lock|package(?:-lock|\*)?\.json)\Z"
@@ -44,8 +45,15 @@ _USERADD: Final = frozenset({"useradd", "adduser"})
 @record
 class _User:
     name: str
-    step: Step | None
-    """The RUN that makes it already, None where this transform does."""
+    step: Step | None = None
+    """The RUN that makes it already."""
+    command: str = ""
+    """The command that makes it; none where it is there, by its number."""
+
+    @property
+    def number(self) -> str:
+        """What USER is to name: by number, so that Kubernetes can see that it is not root (runAsNonRoot)."""
+        return str(_ID) if self.command else self.name
 
 
 @transform(safety=Safety.REVIEW, phase=Phase.USER, production=True)
@@ -70,13 +78,14 @@ def non_root_user(build: Build) -> Iterator[Fix | Skip]:
          flask==3.1.0
 
     USER has the number, since Kubernetes does not take a name for a user other than root (runAsNonRoot). An
-    unprivileged user that the image makes already is used. Volumes are made and given to the user. Where the build
-    itself makes files in the working directory, they are given to the user behind it.
+    unprivileged user that the image makes already is used, and on a base without a shell the one that it has. Volumes
+    are made and given to the user. Where the build itself makes files in the working directory, they are given to the
+    user behind it.
 
     When it holds back: ports below 1024; start commands, scripts and packages that need root (cron, nginx,
     supervisord, gosu); the Docker socket and privileged services; bind mounts into which the program writes; paths
     below /root; directories outside the working directory that the program names; a base image whose user is not
-    known; no WORKDIR, and no command, or one that is only a shell.
+    known, or that has no program to make one; a base without a shell, where the program writes files; no WORKDIR, and no command, or one that is only a shell.
 
     Source: Docker's documentation, "Building best practices", USER
     (https://docs.docker.com/build/building/best-practices/#user).
@@ -84,6 +93,8 @@ def non_root_user(build: Build) -> Iterator[Fix | Skip]:
     chain = _ancestry(build)
     user_steps = [step for stage in chain for step in stage.of("USER")]
     if user_steps and not re.match(r"(?:root|0)?(?::|\Z)", user_steps[-1].instruction.value.strip("\"'")):
+        return
+    if not user_steps and runs_as_somebody(chain[0].image):
         return
     if not _python_program(chain):
         return
@@ -115,9 +126,9 @@ def _ancestry(build: Build) -> list[Stage]:
 def _fix(build: Build, chain: list[Stage], user_steps: list[Step]) -> Fix:
     final = build.final
     last = final.steps[-1]
-    image = chain[0].image
     line = final.steps[0].line
-    if image is None or not image.official or image.repository not in _BASES:
+    users = users_of(chain[0].image) if chain[0].image is not None else None
+    if users is None:
         raise Obstacle(f"which user the base image {chain[0].base or ''} runs as is not known", line)
     if user_steps:
         raise Obstacle("USER root is stated, so the program may need it", user_steps[-1].line)
@@ -141,11 +152,14 @@ def _fix(build: Build, chain: list[Stage], user_steps: list[Step]) -> Fix:
     made = made_directories(chain, workdir)
     owned += [path for path in made if path not in owned]
     check_code(build, owned, chain)
-    user = _existing_user(chain)
+    user = _User(f"{users}") if isinstance(users, int) else _user(chain, users)
+    if isinstance(users, int):
+        check_writes(build, owned, starts)
     return _write(build, chain, user, workdir, owned)
 
 
-def _existing_user(chain: list[Stage]) -> _User:
+def _user(chain: list[Stage], program: str) -> _User:
+    """Return the user that a RUN makes, or that *program* can make."""
     for stage in chain:
         for step in stage.of("RUN"):
             if not re.search(r"\b(?:useradd|adduser|addgroup|groupadd)\b", step.instruction.value):
@@ -155,7 +169,19 @@ def _existing_user(chain: list[Stage]) -> _User:
             if name is None or stage is not chain[-1] or not re.fullmatch(r"[a-z_][a-z0-9_-]*", name):
                 raise Obstacle("which user the image makes cannot be told", step.line)
             return _User(name, step)
-    return _User(_NAME, None)
+    if program == "adduser":
+        return _User(_NAME, command=f"addgroup -g {_ID} {_NAME} && adduser -D -u {_ID} -G {_NAME} {_NAME}")
+    if program == "shadow-utils" and not _installed_first(chain, program):
+        raise Obstacle(f"the base image {chain[0].base} has no useradd", chain[-1].steps[0].line)
+    command = f"groupadd --gid {_ID} {_NAME} && useradd --uid {_ID} --gid {_NAME} --create-home {_NAME}"
+    return _User(_NAME, command=command)
+
+
+def _installed_first(chain: list[Stage], package: str) -> bool:
+    """Whether *package* is there before the first COPY, where the user is made."""
+    first = next((step for stage in chain for step in stage.of("COPY", "ADD")), None)
+    steps = [step for stage in chain for step in stage.of("RUN") if first is None or step.line < first.line]
+    return any(package in install.packages for step in steps for install in step.installs)
 
 
 def _write(build: Build, chain: list[Stage], user: _User, workdir: str, owned: list[str]) -> Fix:
@@ -165,43 +191,35 @@ def _write(build: Build, chain: list[Stage], user: _User, workdir: str, owned: l
     lower = steps[0].instruction.keyword_text.islower()
     newline = dockerfile.newline
     first_copy, chowned = _copies(final, workdir)
-    recursive = _recursive(chain, first_copy, workdir)
+    by_number = user.step is None and not user.command
+    recursive = not by_number and _recursive(chain, first_copy, workdir)
     if user.step is not None and first_copy is not None and user.step.line > first_copy.line:
         recursive, chowned = True, []
     if recursive:
         chowned = []
-    anchor = first_copy if first_copy is not None and not recursive and user.step is None else _user_anchor(final)
-    if user.step is not None and first_copy is not None and not recursive:
-        anchor = first_copy
+    if by_number:  # what other stages made is readable as it is
+        chowned = [step for step in chowned if step.copy is not None and step.copy.from_ is None]
+    anchor = first_copy if first_copy is not None and not recursive else _user_anchor(final)
     group = user.name if user.step is None else ""
     owner = f"{user.name}:{group}"
-    commands: list[str] = []
-    if user.step is None:
-        image = chain[0].image
-        alpine = image is not None and (image.repository == "alpine" or "alpine" in (image.tag or ""))
-        commands.append(
-            f"addgroup -g {_ID} {_NAME} && adduser -D -u {_ID} -G {_NAME} {_NAME}"
-            if alpine
-            else f"groupadd --gid {_ID} {_NAME} && useradd --uid {_ID} --gid {_NAME} --create-home {_NAME}"
-        )
+    commands = [user.command] if user.command else []
     absent = owned[1:] if anchor is None or anchor.workdir == workdir else owned
     edits: list[Edit] = []
     run = "run " if lower else "RUN "
-    if recursive and user.step is None and first_copy is not None:  # a layer that no change of the source builds anew
+    if recursive and user.command and first_copy is not None:  # a layer that no change of the source builds anew
         edits.append(insert(block_start(dockerfile, first_copy.instruction), f"{run}{commands.pop()}{newline}"))
     if absent:
         commands.append("mkdir -p " + " ".join(absent))
-    given = [_as_written(final, workdir, anchor), *owned[1:]]
+    given = [_as_written(final, workdir, anchor), *(one for path in owned[1:] for one in _below(workdir, path))]
     commands.append(f"chown {'-R ' if recursive else ''}{owner} " + " ".join(given))
-    text = run + " && ".join(commands) + newline
+    text = "" if by_number else run + " && ".join(commands) + newline
     place = _user_anchor(final)
-    # By number, so that Kubernetes can see that it is not root (runAsNonRoot); /etc/passwd gives it its name and home.
-    user_line = f"{'user' if lower else 'USER'} {_ID if user.step is None else user.name}{newline}"
+    user_line = f"{'user' if lower else 'USER'} {user.number}{newline}"
     end = dockerfile.text[: steps[-1].instruction.end]
     prefix = "" if end.endswith("\n") else newline
     if place is None and prefix:  # the file ends without a newline, and stays so
         user_line = user_line.removesuffix(newline)
-    if anchor is not None and anchor is not place:
+    if anchor is not None and anchor is not place and text:
         edits.append(insert(block_start(dockerfile, anchor.instruction), text))
         text = ""
     text += user_line
@@ -211,11 +229,21 @@ def _write(build: Build, chain: list[Stage], user: _User, workdir: str, owned: l
         instruction = step.instruction
         edits.append(insert(instruction.keyword_start + len(instruction.keyword_text), flag))
     notes = []
+    if by_number:
+        notes.append(f"The image has no shell that could give {workdir} away: it stays root's, and is only read.")
     if len(owned) > 1:
         notes.append("Volumes that exist already keep root's files; give them to the user once.")
     if any(mount.bind for service in build.project.services for mount in service.mounts):
         notes.append("A compose file mounts the host's files over the application; the program only reads them.")
     return Fix(f"run as the user {user.name}", {build.path: edits}, (place or steps[-1]).line, notes=tuple(notes))
+
+
+def _below(workdir: str, path: str) -> Iterator[str]:
+    """Yield *path*, behind the directories between it and the working directory that ``mkdir -p`` makes as well."""
+    inside = path.removeprefix(f"{workdir}/") if path.startswith(f"{workdir}/") else ""
+    parts = inside.split("/")[:-1]
+    yield from ("/".join([workdir, *parts[: end + 1]]) for end in range(len(parts)))
+    yield path
 
 
 def _as_written(stage: Stage, workdir: str, where: Step | None) -> str:
