@@ -42,6 +42,7 @@ def _reason(build: Build, step: Step, copy: Copy, found: list[Source]) -> str | 
     from dockfix.build.secrets import secret_spans
     from dockfix_transforms._build_secrets import readers
     from dockfix_transforms._context_needs import code_of
+    from dockfix_transforms._given_by_compose import runners
 
     context = build.project.context
     texts = [text for source in found if (text := context.text(source.value or "")) is not None]
@@ -60,6 +61,21 @@ def _reason(build: Build, step: Step, copy: Copy, found: list[Source]) -> str | 
     code = code_of(build)
     if code.opens_env:
         return f"{code.opens_env} opens the file itself"
+    if code.loads_env and not runners(build) and (other := _copied_besides(build, step, found)) is not None:
+        return f"line {other.line} copies it as well, {code.loads_env} loads it, and no compose service would pass it"
+    return None
+
+
+def _copied_besides(build: Build, step: Step, found: list[Source]) -> Step | None:
+    """Return another COPY that brings the same files."""
+    context = build.project.context
+    for other in build.steps:
+        copy = other.copy
+        if other is not step and copy is not None and copy.from_ is None:
+            for source in found:
+                path = posixpath.normpath(source.value or "")
+                if copy.image_path(path) is not None and not context.ignored(path):
+                    return other
     return None
 
 

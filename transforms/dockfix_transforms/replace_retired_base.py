@@ -37,7 +37,7 @@ def replace_retired_base(build: Build) -> Iterator[Fix | Skip]:
         +RUN pip install --no-cache-dir "fastapi[all]==0.136.3" "uvicorn[standard]==0.49.0"
         +COPY app /app
         +EXPOSE 80
-        +CMD ["sh", "-c", "exec uvicorn main:app --host 0.0.0.0 --port ${PORT:-80} --workers 4"]
+        +CMD ["sh", "-c", "exec uvicorn main:app --host 0.0.0.0 --port ${PORT:-80} --workers ${WEB_CONCURRENCY:-4}"]
         @@ app/main.py
          from fastapi import FastAPI
 
@@ -128,7 +128,8 @@ def _fix(whole: Build, index: int) -> Fix:
     if program is not None and retired.kind == "uwsgi":
         notes.append("gunicorn takes the place of nginx and uWSGI; the application serves its static files itself")
     if program is not None and program.workers:
-        notes.append(f"{program.workers} workers; the image had them by the number of processors, or on demand")
+        free = " where WEB_CONCURRENCY says nothing else" if retired.kind == "uvicorn" else ""
+        notes.append(f"{program.workers} workers{free}; the image had them by the number of processors, or on demand")
     if not slim:
         notes.append(f"not the slim image: {reason}")
     title = f"start from {base}{'-slim' if slim else ''} in place of {retired.name}, which is no longer maintained"
@@ -243,6 +244,7 @@ def _command(retired: Retired, program: Program) -> list[str]:
     workers = ["--workers", program.workers] if program.workers else []
     if retired.kind == "uvicorn":
         port = f"${{PORT:-{program.port}}}"
+        workers = ["--workers", f"${{WEB_CONCURRENCY:-{program.workers}}}"] if program.workers else []
         words = ["uvicorn", program.target, "--host", "0.0.0.0", "--port", port, *workers]
     else:
         bind = ["--bind", f"0.0.0.0:{program.port}"] if retired.kind == "uwsgi" else []
