@@ -23,6 +23,10 @@ _SERVER: Final = pattern(
 )
 _TIMES: Final = "--interval=30s --timeout=5s --start-period=10s"
 _MIGRATES: Final = pattern(r"\b(?:migrate|alembic|db\s+upgrade|loaddata|initdb|create_?db|init_?db|syncdb)\b")
+_PYTHON_PACKAGES: Final = frozenset({"python3", "python3-pip", "python3-venv", "python3-dev", "python3-devel"})
+"""Packages of distributions that bring ``/usr/bin/python3``."""
+_ADDS: Final = frozenset({"install", "add"})
+_REMOVES: Final = frozenset({"remove", "purge", "autoremove", "del", "erase"})
 _PYTHON_BASE: Final = pattern(r"(?:.*/)?(?:python|pypy)(?:-\w+)?\Z|.*/?uv\Z|tiangolo/.*|.*python.*")
 
 
@@ -180,7 +184,21 @@ def _python(build: Build, found: Listening) -> str | None:
     image = first.image
     if image is not None and _PYTHON_BASE.match(image.repository) and "pypy" not in image.repository:
         return "python3" if "distroless" in image.repository else "python"
-    return found.python or None
+    return found.python or _installed_python(build)
+
+
+def _installed_python(build: Build) -> str | None:
+    """Return ``python3`` where a RUN installs it, and no other may remove it."""
+    steps = [step for stage in lineage(build) for step in stage.of("RUN")]
+    installs = [install for step in steps for install in step.installs if install.manager in ("apt", "apk", "yum")]
+    if not any(not _PYTHON_PACKAGES.isdisjoint(install.packages) for install in installs if install.action in _ADDS):
+        return None
+    scripts = [step.script for step in steps]
+    if any(
+        script is None or any(_REMOVES.intersection(command.argv) for command in script.commands) for script in scripts
+    ):
+        return None
+    return "python3"
 
 
 def _question(build: Build, found: Listening) -> tuple[str, str]:
