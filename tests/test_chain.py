@@ -13,6 +13,7 @@ from dockfix.build.model import Build
 from dockfix.chain import ROUNDS, Settings, run
 from dockfix.development import for_development
 from dockfix.merge import move_lines, touches
+from dockfix.project.disk import OverlayFiles
 from dockfix.project.files import MemoryFiles
 from dockfix.registry import load_transforms
 from dockfix.syntax.edit import Edit, apply_edits, insert
@@ -50,6 +51,14 @@ def after(*transforms: Transform, text: str = TEXT, safe_only: bool = False) -> 
 def test_a_transform_sees_what_the_one_before_it_made() -> None:
     first, second = named("a", replacing("one", "1")), named("b", replacing("1\n", "uno\n"))
     assert "RUN uno\n" in after(first, second)
+
+
+def test_the_files_that_are_given_stay_as_they_are() -> None:
+    """Verification runs the chain over files that have changes laid over them already, again and again."""
+    files = OverlayFiles(MemoryFiles({"Dockerfile": TEXT}), {"web/Dockerfile": TEXT})
+    first, second = (run(files, ("Dockerfile",), Settings([named("a", replacing("one", "1"))])) for _ in range(2))
+    assert first.after == second.after == {"Dockerfile": TEXT.replace("one", "1")}
+    assert files.text("Dockerfile") == TEXT
 
 
 def test_rounds_go_on_until_nothing_changes() -> None:

@@ -79,8 +79,8 @@ class _Tree:
         from dockfix.project.invocations import states
 
         self.contents.update(texts)
-        if isinstance(self.files, OverlayFiles):
-            self.files = self.files.changed(texts, states)
+        if self.files is not self.base and isinstance(self.files, OverlayFiles):
+            self.files = self.files.changed(texts, states)  # these are the tree's own
         else:
             self.files = OverlayFiles(self.base, texts)
         self.shared_version += not own.issuperset(texts)
