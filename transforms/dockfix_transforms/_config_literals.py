@@ -187,14 +187,9 @@ class Settings:
         own = self.flask or any(name.startswith("SQLALCHEMY") or name == "SECRET_KEY" for name in self._names())
         if not own and not self._imported():
             return
-        for inner in ast.walk(self.tree):
-            if (
-                isinstance(inner, ast.If | ast.IfExp)
-                and switches
-                and re.search(r"\bdebug\b", ast.unparse(inner.test), re.I)
-            ):
-                yield Left(switches[0].lineno, f"DEBUG stays: what line {inner.lineno} does depends on it")
-                return
+        if switches and (line := self._depends_on_debug()):
+            yield Left(switches[0].lineno, f"DEBUG stays: what line {line} does depends on it")
+            return
         for node in switches if own else ():
             yield Literal("FLASK_DEBUG", node, "{environ}.get({q}FLASK_DEBUG{q}) == {q}1{q}", None)
         mains: list[ast.stmt] = [
@@ -221,16 +216,27 @@ class Settings:
     def _names(self) -> set[str]:
         return {setting for statements, _, _ in self._blocks() for one in statements for setting, _ in _settings(one)}
 
+    def _depends_on_debug(self) -> int:
+        """Return the line of the first condition that asks whether debugging is on, 0 for none."""
+        for inner in ast.walk(self.tree):
+            asked: ast.expr | None = None
+            if isinstance(inner, ast.If | ast.IfExp):
+                asked = inner.test
+            elif isinstance(inner, ast.BoolOp | ast.Compare) or (
+                isinstance(inner, ast.UnaryOp) and isinstance(inner.op, ast.Not)
+            ):
+                asked = inner
+            if asked is not None and any(_asks_for_debug(one) for one in ast.walk(asked)):
+                return asked.lineno
+        return 0
+
     def _django_debug(self, switches: Sequence[ast.expr]) -> Iterator[Literal | Left]:
         if len(switches) != 1:
             return
         node = switches[0]
-        for inner in ast.walk(self.tree):
-            if isinstance(inner, ast.If | ast.IfExp) and any(
-                isinstance(one, ast.Name) and one.id == "DEBUG" for one in ast.walk(inner.test)
-            ):
-                yield Left(node.lineno, f"DEBUG stays: what line {inner.lineno} does depends on it")
-                return
+        if line := self._depends_on_debug():
+            yield Left(node.lineno, f"DEBUG stays: what line {line} does depends on it")
+            return
         hosts = [
             value for statement in self.tree.body for name, value in _settings(statement) if name == "ALLOWED_HOSTS"
         ]
@@ -260,6 +266,12 @@ def _settings(statement: ast.stmt) -> Iterator[tuple[str, ast.expr]]:
             for keyword in call.keywords:
                 if keyword.arg is not None:
                     yield keyword.arg, keyword.value
+
+
+def _asks_for_debug(node: ast.AST) -> bool:
+    if isinstance(node, ast.Name | ast.Attribute):
+        return (node.id if isinstance(node, ast.Name) else node.attr) in ("DEBUG", "debug")
+    return isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant) and node.slice.value == "DEBUG"
 
 
 def _name(target: ast.expr) -> str | None:

@@ -33,6 +33,9 @@ _ELSEWHERE: Final = pattern(
 _SETTINGS: Final = pattern(
     r"(?:^|/)(?:settings|config|configuration|conf)(?:/[\w]+)?\.py\Z|(?:^|/)\w*(?:settings|config)\.py\Z"
 )
+_DJANGO: Final = pattern(
+    r"^(?:INSTALLED_APPS|ROOT_URLCONF|MIDDLEWARE|ALLOWED_HOSTS|DATABASES|WSGI_APPLICATION)\b", re.MULTILINE
+)
 _WRITTEN_OUT: Final = pattern(r"(?:SECRET_KEY|PASSWORD|TOKEN)['\"]?\]?\s*[:=]\s*['\"]\w")
 _MOST_FILES: Final = 400
 
@@ -81,7 +84,10 @@ def _module(build: Build, path: str) -> Iterator[Module | Skip]:
             undecoded = re.search("[\ud800-\udfff]", text) is not None
             yield Skip(f"its settings stay: it {'is not in UTF-8' if undecoded else 'cannot be parsed'}", 0, place)
         return
-    django = re.search(r"^(?:INSTALLED_APPS|ROOT_URLCONF|MIDDLEWARE)\b", text, re.MULTILINE) is not None
+    django = _DJANGO.search(text) is not None or (
+        re.search(r"^from \.\w* import \*", text, re.MULTILINE) is not None
+        and any(one.rpartition("/")[2] == "manage.py" for one in context.paths)
+    )
     settings = Settings(tree, django=django, strict=not (django or _is_settings(path, text)), shared=passwords(build))
     literals: list[Literal] = []
     for item in settings.find():
