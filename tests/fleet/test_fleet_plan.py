@@ -19,6 +19,7 @@ from killing import start
 from dockfix.fleet import plan as plans
 from dockfix.fleet import processes
 from dockfix.fleet.campaign import CampaignError, load_campaign
+from dockfix.fleet.join import join
 from dockfix.fleet.journal import Journal
 from dockfix.fleet.plan import plan
 from dockfix.fleet.progress import Progress, table
@@ -262,6 +263,28 @@ def test_shards_together_are_the_whole(fleet: Fleet) -> None:
         assert all(Path(parts.patch_path(item.patch)).is_file() for item in one)
     counts = [len(list(Path(folder, "patches").iterdir())) for folder in folders]
     assert max(counts) == 1, "the same patch is kept once"
+    fleet.folder = joined
+    assert fleet.publish() == 0
+    assert all(repo.pulls for repo in fleet.forge.repos.values())
+
+
+def test_parts_that_are_no_whole(fleet: Fleet) -> None:
+    for number in range(7):
+        fleet.add(f"acme/r{number}")
+    folders = [str(fleet.root / f"shard-{number}") for number in (1, 2, 3)]
+    campaign = fleet.campaign
+    for number, folder in enumerate(folders, 1):
+        plan(campaign, folder, jobs=2, shard=(number, 3), progress=Progress("plan", 1, io.StringIO()))
+    joined = str(fleet.root / "joined")
+    with pytest.raises(CampaignError, match=r"of 3 parts these are missing: 2$"):
+        join(campaign, joined, (folders[0], folders[2]))
+    with pytest.raises(CampaignError, match="is one of the parts"):
+        join(campaign, folders[0], folders)
+    plan(campaign, folders[1], jobs=2, shard=(2, 4), progress=Progress("plan", 1, io.StringIO()))
+    with pytest.raises(CampaignError, match="3 and 4 parts"):
+        join(campaign, joined, folders)
+    plan(campaign, folders[1], jobs=2, shard=(2, 3), progress=Progress("plan", 1, io.StringIO()))
+    join(campaign, joined, folders)
 
 
 def test_exit_status_and_final_table(fleet: Fleet, tmp_path: Path) -> None:
@@ -274,7 +297,7 @@ def test_exit_status_and_final_table(fleet: Fleet, tmp_path: Path) -> None:
     text = said.read_text()
     assert "acme/gone: failed: not found" in text
     assert "changed         1" in text
-    assert "total           2   1 fixes" in text
+    assert "total           2   1 fix\n" in text
     Path(path).write_text("name = 3\n")
     assert start("plan", path, "--folder", fleet.folder, said=said).wait() == 2
     assert said.read_text().splitlines()[-1].startswith("dockfix: ")

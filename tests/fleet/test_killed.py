@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import signal
 import subprocess
 import time
 from itertools import pairwise
@@ -13,6 +14,19 @@ from campaigns import Fleet
 from forge_server import Answer, Sent, is_creating
 from killing import kill, killed_again_and_again, repeated, start
 
+SLOW = '''import time
+from dockfix.transform import Phase, Safety, transform
+
+
+@transform(safety=Safety.SAFE, phase=Phase.BASE)
+def slow(build):
+    """Take a while.
+
+    Why: so that it is stopped in the middle.
+    """
+    time.sleep(60)
+    yield from ()
+'''
 LIMITS = "\n[limits]\ntrial = 0\npause = 0\nback-off = 0.01\n"
 
 
@@ -137,3 +151,35 @@ def test_plan_goes_on_where_it_was(fleet: Fleet, tmp_path: Path) -> None:
     assert fleet.said.count("cached") >= done
     assert {fleet.standing(name).state for name in fleet.names} == {"changed"}
     assert not (Path(fleet.folder) / ".dockfix-clones").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_plan_is_stopped_at_once_and_leaves_nothing(fleet: Fleet, tmp_path: Path, number: signal.Signals) -> None:
+    """By Ctrl-C, by a job that is cancelled, by a terminal that is closed."""
+    (fleet.root / "slow.py").write_text(SLOW)
+    fleet.chain = 'transforms = ["slow.py"]\nselect = ["slow"]'
+    fleet.add("acme/one")
+    scratch, said = tmp_path / "scratch", tmp_path / "said.txt"
+    process = start("plan", file_of(fleet), "--folder", fleet.folder, "--scratch", str(scratch), said=said)
+    while not any(scratch.glob(".dockfix-clones/*/*/clone/Dockerfile")):
+        time.sleep(0.02)
+        assert process.poll() is None
+    time.sleep(0.5)
+    process.send_signal(number)
+    assert process.wait(10) == 130
+    assert said.read_text().strip() == "dockfix: stopped"
+    assert list(scratch.iterdir()) == []
+
+
+def test_publish_is_stopped_at_once_and_goes_on(three: Fleet) -> None:
+    path = three.path
+    path.write_text(path.read_text() + LIMITS.replace("pause = 0", "pause = 5"))
+    process = start("publish", str(path), "--folder", three.folder)
+    while not three.forge.creating():
+        time.sleep(0.02)
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    assert process.wait(4) == 130
+    assert three.publish() == 0
+    assert repeated(three.forge.creating()) == {}
+    assert {three.standing(name).state for name in three.names} == {"open"}

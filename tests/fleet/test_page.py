@@ -44,6 +44,8 @@ def written(fleet: Fleet) -> Path:
     with closing(Journal(fleet.folder)) as journal:
         for number, (state, url) in enumerate((("open", "https://example.com/0"), ("merged", "javascript:alert(1)"))):
             journal.set_pull(f"acme/r{number}", Pulled(number + 1, url, state, "", "", True))
+        turned = Planned("acme/gone", "failed", "not found: reason \u202eturned", document='{"result": {}}')
+        journal.add_result(turned, journal.get("chain"), 0, ())
         document = json.loads(journal.document("acme/r2"))
         row = {"what": "size", "before": "912 MB", "after": "131 MB", "verdict": "better", "details": []}
         verified = {"path": "Dockerfile", "outcome": "holds", "error": None, "rows": [row], "left_out": []}
@@ -108,6 +110,14 @@ def test_nothing_of_a_repository_becomes_mark_up(page: Path) -> None:
     assert read.tags.count("script") == 1
     assert "\u202e" not in page.read_text()
     assert not any(link.startswith("javascript") for link in read.links)
+
+
+def test_nothing_turns_the_direction_of_a_line_or_hides_in_it(page: Path) -> None:
+    """In names, reasons and titles as well as in diffs."""
+    text = page.read_text()
+    assert "\u202e" not in text
+    assert "&lt;U+202E&gt;gnippilf" in text
+    assert "reason &lt;U+202E&gt;turned" in text
 
 
 def test_it_loads_nothing(page: Path) -> None:

@@ -42,6 +42,12 @@ def _shard(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
     return int(match[1]), int(match[2])
 
 
+def _address(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    if value and not re.fullmatch(r"(tcp|tls|ws|wss|ucx)://\S+:\d+", value):
+        raise click.BadParameter("must be like tcp://HOST:8786, the scheduler of a Dask cluster")
+    return value
+
+
 def _folder(campaign: Campaign, folder: str | None) -> str:
     return folder or f"{campaign.path.removesuffix('.toml')}.fleet"
 
@@ -50,9 +56,11 @@ def _folder(campaign: Campaign, folder: str | None) -> str:
 def _explained() -> Iterator[None]:
     """Say what makes the campaign fail in one line."""
     from dockfix.fleet.campaign import CampaignError
+    from dockfix.fleet.stopping import ending_like_ctrl_c
 
     try:
-        yield
+        with ending_like_ctrl_c():
+            yield
     except CampaignError as error:
         raise click.ClickException(str(error)) from error
 
@@ -64,7 +72,7 @@ def _explained() -> Iterator[None]:
 @click.option("--jobs", type=click.IntRange(0), default=0, metavar="N", help="Repositories at once; 0 is one a core.")
 @click.option("--shard", callback=_shard, metavar="I/N", help="Only the I-th of N parts; `join` puts them together.")
 @click.option("--scratch", default="", metavar="DIR", help="Where clones are made and removed again.")
-@click.option("--cluster", default="", metavar="tcp://HOST:PORT", help="Run on this Dask cluster.")
+@click.option("--cluster", default="", callback=_address, metavar="tcp://HOST:PORT", help="Run on this Dask cluster.")
 def plan(
     path: str,
     folder: str | None,

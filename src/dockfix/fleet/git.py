@@ -13,6 +13,7 @@ from typing import Final
 
 from dockfix.fleet.campaign import CampaignError
 from dockfix.fleet.secret import Secret
+from dockfix.fleet.stopping import STOPPED
 
 _OUTPUT: Final = 32_000_000
 _POLL: Final = 0.5
@@ -142,7 +143,8 @@ class Git:
                 if stream is not None:
                     stream.close()
         if process.returncode:
-            raise GitError(self._explained(complaint, arguments[0], process.returncode))
+            command = next(word for word in arguments if not word.startswith(("-", "/")))
+            raise GitError(self._explained(complaint, command, process.returncode))
         return out
 
     def _wait(self, process: subprocess.Popen[bytes], folder: str) -> tuple[bytes, str]:
@@ -162,6 +164,8 @@ class Git:
                         raise TooLarge("too large: git's list of its files does not end")
                     elif len(key.data) < _OUTPUT:
                         key.data.extend(data)
+                if STOPPED.is_set():
+                    raise GitError("stopped")
                 now = time.monotonic()
                 if now >= self._deadline:
                     raise TimedOut("took longer than limits.seconds allows")

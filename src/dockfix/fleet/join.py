@@ -18,26 +18,43 @@ def join(campaign: Campaign, folder: str, shards: Sequence[str], listed: Sequenc
 
     All must be plans of this campaign by the same chain; the campaign's order is kept.
     """
+    if os.path.realpath(folder) in map(os.path.realpath, shards):
+        raise CampaignError(f"{folder} is one of the parts; name another folder for the whole")
     with locked(folder, "plan"), closing(Journal(folder, create=True)) as journal:
         parts = [Journal(shard) for shard in shards]
         try:
             chains = {part.get("chain") for part in parts}
+            asked = {part.get("asked") for part in parts}
             if {part.get("campaign") for part in parts} != {campaign.name}:
                 raise CampaignError(f"not all of them are plans of the campaign {campaign.name}")
-            if len(chains) != 1:
+            if len(chains) != 1 or len(asked) != 1:
                 raise CampaignError("they were planned with different versions or options; plan all of them again")
+            _check_all_are_there(parts)
             journal.remember("campaign", campaign.name)
             journal.remember("title", campaign.title)
             journal.remember("chain", chains.pop())
+            journal.remember("asked", asked.pop())
             found = {name: url for part in parts for name, url in part.repositories()}
             order = [entry for entry in repositories(campaign, listed) if entry[0] in found]
-            rest = [(name, url) for name, url in found.items() if (name, url) not in set(order)]
+            known = set(order)
+            rest = [entry for entry in found.items() if entry not in known]
             journal.set_repositories(iter([*order, *rest]))
             for part in parts:
                 _copy(part, journal)
         finally:
             for part in parts:
                 part.close()
+
+
+def _check_all_are_there(parts: Sequence[Journal]) -> None:
+    """Raise ``CampaignError`` where a shard is missing, so that no repository is forgotten without a word."""
+    shards = [part.get("shard") for part in parts if part.get("shard")]
+    counts = {shard.partition("/")[2] for shard in shards}
+    if len(counts) > 1:
+        raise CampaignError(f"they are of plans with {' and '.join(sorted(counts))} parts; plan all of them again")
+    for count in counts:
+        if missing := [str(i) for i in range(1, int(count) + 1) if f"{i}/{count}" not in shards]:
+            raise CampaignError(f"of {count} parts these are missing: {', '.join(missing)}")
 
 
 def _copy(part: Journal, journal: Journal) -> None:

@@ -65,12 +65,21 @@ class Standing:
     @property
     def state(self) -> str:
         """changed, unchanged, refused, failed, pending; open, merged, closed once it is published."""
-        return self.pull_state if self.pull_state and self.planned in ("changed", "unchanged") else self.planned
+        if not self.pull_state or self.planned == "failed":
+            return self.planned
+        return (
+            self.pull_state if self.planned == "changed" or self.number or self.pull_state == OPENING else self.planned
+        )
 
     @property
     def reason(self) -> str:
         """Why it stands there."""
-        return self.note if self.state == self.pull_state and self.note else self.planned_reason
+        if self.state != self.pull_state:
+            return self.planned_reason
+        left = (
+            "" if self.state != "open" or self.planned != "unchanged" else "a newer plan finds nothing left to change"
+        )
+        return self.note or left or ("" if self.planned == "refused" else self.planned_reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,13 +171,21 @@ class Journal:
                 yield name, url
 
     def known_commit(self, name: str, chain: str) -> str:
-        """Return the commit for which there is a result of this chain; a failure is no result."""
-        row = self._one("SELECT commit_id FROM result WHERE name = ? AND chain = ? AND state != 'failed'", name, chain)
-        return str(row[0]) if row else ""
+        """Return the commit for which there is a result of this chain; a failure, or a patch that is gone, is none."""
+        row = self._one(
+            "SELECT commit_id, patch FROM result WHERE name = ? AND chain = ? AND state != 'failed'", name, chain
+        )
+        if row is None or (row[1] and not self._is_whole(row[1])):
+            return ""
+        return str(row[0])
 
     def add_result(self, planned: Planned, chain: str, fixes: int, transforms: tuple[str, ...]) -> None:
-        """Keep what came of planning a repository. The patch is on disk before the journal names it."""
+        """Keep what came of planning a repository. The patch is on disk before the journal names it.
+
+        Why an older plan could not be published is forgotten.
+        """
         patch = self._add_patch(planned.patch) if planned.patch else ""
+        self._do("DELETE FROM pull WHERE name = ? AND number = 0 AND state != ?", planned.name, OPENING)
         self._do(
             "INSERT OR REPLACE INTO result VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             planned.name, chain, planned.state, planned.reason, planned.commit, planned.branch, patch, fixes,
@@ -179,7 +196,7 @@ class Journal:
         digest = hashlib.sha256(patch).hexdigest()
         path = self.patch_path(digest)
         with _explained(self.folder):
-            if not os.path.exists(path):
+            if not self._is_whole(digest):
                 temporary = f"{path}.{os.getpid()}"
                 handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
                 try:
@@ -194,6 +211,19 @@ class Journal:
     def patch_path(self, digest: str) -> str:
         """Return where the patch of that hash is."""
         return os.path.join(self._patches, f"{digest}.patch")
+
+    def _is_whole(self, digest: str) -> bool:
+        try:
+            with open(self.patch_path(digest), "rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest() == digest
+        except OSError:
+            return False
+
+    def checked_patch(self, digest: str) -> str:
+        """Return where the patch is. Raises ``CampaignError`` where it is not there or not as it was planned."""
+        if not self._is_whole(digest):
+            raise CampaignError(f"{self.patch_path(digest)} is gone or was changed: plan again")
+        return self.patch_path(digest)
 
     def document(self, name: str) -> str:
         """Return the result of a repository as JSON, secrets masked."""

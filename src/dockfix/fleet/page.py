@@ -32,7 +32,7 @@ def write_page(campaign: Campaign, folder: str, output: str | None = None) -> st
     except ImportError as error:
         raise CampaignError("jinja2 is missing: pip install 'dockfix[fleet]'") from error
     environment = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined, finalize=_shown
     )
     path = output or os.path.join(folder, "report.html")
     with closing(Journal(folder)) as journal:
@@ -122,10 +122,15 @@ def _diff(text: str) -> list[tuple[str, str]]:
     for line in lines[:_LINES]:
         body = body or line.startswith("@@")
         kinds = {"+": "add", "-": "del", "@": "hunk", "\\": "hunk"}
-        shown.append((kinds.get(line[:1], "same") if body else "head", _visible(line)))
+        shown.append((kinds.get(line[:1], "same") if body else "head", line))
     if len(lines) > _LINES:
         shown.append(("head", f"... {len(lines) - _LINES} more lines; the patch has them all"))
     return shown
+
+
+def _shown(value: object) -> object:
+    """Return what the page is to show; what is mark-up already is the page's own."""
+    return value if hasattr(value, "__html__") or not isinstance(value, str) else _visible(value)
 
 
 def _visible(line: str) -> str:

@@ -23,6 +23,7 @@ from dockfix.fleet.journal import Journal, locked
 from dockfix.fleet.progress import Progress
 from dockfix.fleet.repositories import in_shard, repositories
 from dockfix.fleet.secret import read_secret
+from dockfix.fleet.stopping import STOPPED
 from dockfix.fleet.worker import Job, Planned, chain_key, check_chain, plan_repository
 
 _CLONES: Final = ".dockfix-clones"
@@ -58,6 +59,8 @@ def plan(
             if not total and shard is None:
                 raise CampaignError(f"{campaign.path}: names no repository; see [repositories]")
             journal.remember("chain", key)
+            journal.remember("asked", campaign.asked)
+            journal.remember("shard", f"{shard[0]}/{shard[1]}" if shard else "")
             journal.remember("title", campaign.title)
             progress = progress or Progress("plan", total)
             workers = jobs or os.cpu_count() or 1
@@ -175,8 +178,13 @@ def _place(folder: str, scratch: str, needed: float) -> str:
 def _executor(jobs: int, cluster: str) -> Iterator[tuple[Executor, int]]:
     """Give an executor, and how many jobs it is to have at once."""
     if not cluster:
+        STOPPED.clear()
         with ThreadPoolExecutor(jobs) as pool:
-            yield pool, jobs * 2
+            try:
+                yield pool, jobs * 2
+            except BaseException:
+                STOPPED.set()
+                raise
         return
     try:
         from distributed import Client

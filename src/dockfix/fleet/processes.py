@@ -17,9 +17,11 @@ from contextlib import suppress
 from typing import Any, Final
 
 from dockfix.fleet.git import clean_environment
+from dockfix.fleet.stopping import STOPPED
 
 _LATE: Final = "took longer than limits.seconds allows"
 _LATE_SIGNALS: Final = frozenset({signal.SIGALRM, signal.SIGXCPU})
+_POLL: Final = 0.5
 _TIDY: Final = 60.0
 """Seconds for what an engine has to remove."""
 _GRACE: Final = 20.0
@@ -79,8 +81,11 @@ class Process:
         with selectors.DefaultSelector() as selector:
             selector.register(self._process.stdout, selectors.EVENT_READ)
             while len(data) < size:
-                if not selector.select(max(0.0, deadline - time.monotonic())):
+                left = deadline - time.monotonic()
+                if left <= 0 or STOPPED.is_set():
                     raise TimeoutError
+                if not selector.select(min(_POLL, left)):
+                    continue
                 piece = os.read(self._process.stdout.fileno(), min(size - len(data), 1 << 20))
                 if not piece:
                     raise BrokenPipeError

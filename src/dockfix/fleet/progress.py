@@ -93,6 +93,10 @@ def printable(text: str) -> str:
     return harmless(" ".join(text.split()))
 
 
+def _fixes(count: int) -> str:
+    return f"{count} fix{'' if count == 1 else 'es'}"
+
+
 def table(standings: Iterable[Standing], *, everything: bool = False) -> Iterator[str]:
     """Yield the final table: counts by state, and the repositories that need a look."""
     counts: Counter[str] = Counter()
@@ -104,7 +108,7 @@ def table(standings: Iterable[Standing], *, everything: bool = False) -> Iterato
         fixes += one.fixes
         if everything or one.state == "failed":
             if len(shown) < 50 or everything:
-                what = one.reason or (f"{one.fixes} fixes" if one.fixes else "")
+                what = one.reason or (_fixes(one.fixes) if one.fixes else "")
                 line = f"  {one.state:9}  {printable('  '.join(filter(None, (one.name, one.pull_url, what))))}"
                 if everything:
                     yield f"{line[2:]}\n"
@@ -113,7 +117,7 @@ def table(standings: Iterable[Standing], *, everything: bool = False) -> Iterato
             else:
                 more += 1
     yield from (f"{state:10} {counts[state]:6}\n" for state in STATES if counts[state])
-    yield f"{'total':10} {counts.total():6}   {fixes} fixes\n"
+    yield f"{'total':10} {counts.total():6}   {_fixes(fixes)}\n"
     yield from (f"{line}\n" for line in shown)
     if more:
         yield f"  and {more} more; `dockfix fleet report` shows all\n"

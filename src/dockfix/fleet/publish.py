@@ -26,6 +26,7 @@ from dockfix.fleet.secret import Secret, origin_of, read_secret
 _HOUR: Final = 3600
 _TRIES: Final = 3
 _SOMEONE: Final = "someone else committed to the branch; nothing is pushed to it any more"
+_DELETED: Final = "someone deleted the branch; it is not made again"
 
 
 class Enough(Exception):
@@ -48,8 +49,7 @@ def publish(campaign: Campaign, folder: str, wishes: Wishes, progress: Progress 
         journal = Journal(folder)
         progress = progress or Progress("publish", sum(one.planned == "changed" for one in journal.standings()))
         try:
-            if journal.get("campaign") != campaign.name:
-                raise CampaignError(f"{folder} belongs to the campaign {journal.get('campaign')}")
+            _check_plan(journal, campaign)
             if wishes.go_on:
                 journal.remember("continued", "yes")
             with open_forge(campaign, secret, _pace(campaign, journal, progress.say)) as forge:
@@ -57,6 +57,17 @@ def publish(campaign: Campaign, folder: str, wishes: Wishes, progress: Progress 
         finally:
             progress.close()
             journal.close()
+
+
+def _check_plan(journal: Journal, campaign: Campaign) -> None:
+    """Raise ``CampaignError`` where the plan is not one of what the campaign file asks for now."""
+    if journal.get("campaign") != campaign.name:
+        raise CampaignError(f"{journal.folder} belongs to the campaign {journal.get('campaign')}")
+    if journal.get("asked", campaign.asked) != campaign.asked:
+        raise CampaignError(
+            f"{campaign.path} asks for other repositories or another chain than was planned: plan again; what did not"
+            " change comes from the cache"
+        )
 
 
 def _pace(campaign: Campaign, journal: Journal, say: Callable[[str], None]) -> Pace:
@@ -118,6 +129,8 @@ class _Publisher:
         repository = self._forge.repository(one.name)
         if repository.closed:
             return _pulled(None, known, one, "refused", repository.closed)
+        if repository.branch == self._campaign.branch:
+            raise ForgeError(f"{self._campaign.branch} is its default branch: nothing is pushed there")
         if one.branch and repository.branch != one.branch:
             raise ForgeError(f"its default branch is {repository.branch} now, no longer {one.branch}; plan again")
         pulls = self._forge.pulls(repository, self._campaign.branch)
@@ -178,6 +191,8 @@ class _Publisher:
         self._count(opens=False)
         branch, commit = self._commit(one, repository, scratch)
         tip = branch.tip()
+        if not tip:
+            return _pulled(pull, known, one, "refused", _DELETED, patch=known.patch if known else "")
         if tip != commit:
             pushed = {known.head if known else "", marker.head if marker else ""} - {""}
             if tip not in pushed and not branch.is_ours(tip):
@@ -197,7 +212,8 @@ class _Publisher:
         if not any(mark in text for text in self._forge.comments(repository, pull)):
             text = (
                 "There is a commit on this branch that this campaign did not make, so it will not push to it any more."
-                f" It would have a newer version of its change; delete the branch to get it.\n\n{mark}\n"
+                " It would have a newer version of its change; who runs the campaign can offer it anew once this pull"
+                f" request is closed and the branch deleted (`publish --reopen-closed`).\n\n{mark}\n"
             )
             self._forge.comment(repository, pull, text)
         return _pulled(pull, known, one, "refused", _SOMEONE, patch=known.patch if known else "")
@@ -218,7 +234,9 @@ class _Publisher:
         limits = self._campaign.limits
         git = Git(home, self._secret, time.monotonic() + limits.seconds, limits.megabytes)
         branch = Branch(git, self._campaign.clone_url(repository.name), self._campaign, scratch)
-        return branch, branch.commit(one.commit, os.path.abspath(self._journal.patch_path(one.patch)))
+        commit = branch.commit(one.commit, os.path.abspath(self._journal.checked_patch(one.patch)))
+        branch.check_base(one.commit, commit, repository.branch)
+        return branch, commit
 
     def _push(self, one: Standing, branch: Branch, commit: str, tip: str) -> None:
         branch.push(commit, tip)

@@ -36,8 +36,8 @@ class Branch:
         command = ("--git-dir", self._folder, *arguments)
         return self._git.run(*command, environment=environment).decode("utf-8", "replace").strip()
 
-    def _fetch(self, what: str) -> None:
-        arguments = ("--git-dir", self._folder, "fetch", "--quiet", "--depth=1", "--no-tags", "--", self._url, what)
+    def _fetch(self, what: str, depth: str = "--depth=1") -> None:
+        arguments = ("--git-dir", self._folder, "fetch", "--quiet", depth, "--no-tags", "--", self._url, what)
         self._git.run(*arguments, url=self._url, folder=self._folder)
 
     def commit(self, base: str, patch: str) -> str:
@@ -58,6 +58,33 @@ class Branch:
         return self._run(
             "commit-tree", tree, "-p", base, "-m", self._campaign.title, "-m", trailer, environment=environment
         )
+
+    def check_base(self, base: str, commit: str, branch: str) -> None:
+        """Raise ``GitError`` where the default branch left *base* behind in what *commit* changes.
+
+        The branch may have gone on since the plan. Where its history was rewritten, or a file of the patch is another
+        by now, a pull request would bring old commits back, or a conflict.
+        """
+        ref = f"refs/heads/{branch}"
+        found = self._git.run("ls-remote", "--", self._url, ref, url=self._url).decode("ascii", "replace")
+        tip = next((line.split("\t")[0] for line in found.splitlines() if line.endswith(f"\t{ref}")), "")
+        if tip == base:
+            return
+        since = int(self._run("show", "--no-patch", "--format=%ct", base)) - 1
+        rewritten = GitError(f"the history of {branch} is another than at the plan; plan again")
+        try:
+            self._fetch(ref, f"--shallow-since={max(0, since)}")
+        except GitError as error:
+            raise rewritten if "no commits selected" in str(error) else error from error
+        try:
+            self._run("merge-base", "--is-ancestor", base, tip)
+        except GitError as error:
+            raise rewritten from error
+        changed = self._run("diff-tree", "-r", "--name-only", "-z", base, commit).split("\0")
+        if self._run(
+            "diff-tree", "-r", "--name-only", base, tip, "--", *(f":(literal){name}" for name in changed if name)
+        ):
+            raise GitError("what the patch changes was changed since the plan; plan again")
 
     def tip(self) -> str:
         """Return the commit at the tip of the branch, "" where there is no such branch."""
