@@ -96,3 +96,24 @@ def test_the_sources_in_the_context_are_listed_once() -> None:
     build = build_of("Dockerfile", parse("FROM a\nCOPY x y /z/\nCOPY x /\nCOPY --from=b q /\nADD w $U /v/\n"))
     assert copied_sources(build.stages) == ("x", "y", "w")
     assert build.project.copied == ("x", "y", "w")
+
+
+@pytest.mark.parametrize(
+    ("before", "directory"),
+    [
+        ("", False),
+        ("RUN mkdir /app\n", True),
+        ("RUN set -e; mkdir -p /app/data && true\n", True),
+        ("RUN mkdir $HOME/app\n", False),
+        ("WORKDIR /app\nWORKDIR /\n", True),
+        ("COPY a /app/\n", True),
+        ("COPY a /app\n", False),
+        ("RUN echo mkdir /app\n", False),
+    ],
+)
+def test_what_is_a_directory_before_a_copy(before: str, directory: bool) -> None:
+    steps = stages_of(parse(f"FROM python:3.12\n{before}COPY b /app\nRUN mkdir /app\n"))[0].steps
+    copy = steps[-2].copy
+    assert copy is not None
+    assert copy.directory is directory
+    assert copy.image_path("b") == ("/app/b" if directory else "/app")

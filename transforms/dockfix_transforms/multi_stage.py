@@ -350,6 +350,11 @@ def _builder_text(build: Build, step: Step, role: Role, edits: Sequence[Edit]) -
     owner = step.instruction.flag("chown")
     if owner is not None and not re.fullmatch(r"\d+(?::\d+)?", owner.value or ""):  # the builder has no such user
         moved.append(Edit(owner.start - start, owner.end - start + 1, ""))
+    copy = step.copy
+    if copy is not None and copy.destination != step.workdir and step.directories.get(copy.destination or "", 0):
+        written = copy.destination_text  # a RUN made the directory, which the builder may not have
+        if not written.endswith(("/", "/.")) and step.instruction.json_form is None and copy.directory:
+            moved.append(insert(copy.destination_end - start, "/"))
     return apply_edits(text, sorted(moved))
 
 

@@ -40,7 +40,8 @@ class Copy:
     ``from_`` is the value of ``--from`` (a stage, an image or a named context), None for the build context.
     ``sources`` are as written with variables expanded. ``destination`` is absolute, normalised and without the
     trailing slash (None if unknown); ``directory`` tells whether it is a directory for sure (trailing slash, several
-    sources, ".", or the WORKDIR itself).  ``destination_text`` is as written, its file span beside it.
+    sources, ".", the WORKDIR itself, or one that is there before).  ``destination_text`` is as written, its file span
+    beside it.
     ``remote`` holds sources that are URLs or git addresses. ``heredoc`` tells that a source is a heredoc.
     ``add`` tells ADD, which unpacks archives. ``selective`` tells that a flag (``--parents``, ``--exclude``) changes
     which files land where, so that ``image_path`` cannot tell.
@@ -139,7 +140,7 @@ def copy_of(step: Step) -> Copy | None:
     directory = (
         len(words) > 2
         or (written is not None and (written.endswith(("/", "/.")) or written in (".", "..")))
-        or (destination is not None and destination == step.workdir)
+        or (destination is not None and (destination == step.workdir or step.is_directory(destination)))
     )
     return Copy(
         from_,

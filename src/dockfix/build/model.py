@@ -38,6 +38,14 @@ class Step:
     shell: tuple[str, ...]
     escape: str = "\\"
     """The file's escape character, a backslash or a backtick."""
+    number: int = 0
+    """How many steps of the stage stand before it."""
+    directories: Mapping[str, int] = MappingProxyType({})
+    """Paths that are directories for sure, with the number of the step from which on they are: ``is_directory``."""
+
+    def is_directory(self, path: str) -> bool:
+        """Whether *path* is a directory for sure when the instruction runs: of every image, or made before it."""
+        return self.directories.get(path, self.number + 1) <= self.number
 
     @property
     def keyword(self) -> str:

@@ -12,6 +12,7 @@ from dockfix.build.keyvalue import pairs_of
 from dockfix.build.model import Build, Stage, Step
 from dockfix.syntax.dockerfile import Dockerfile, DockerfileSyntaxError, Instruction
 from dockfix.syntax.image import ImageReference, parse_image
+from dockfix.syntax.patterns import pattern
 
 if TYPE_CHECKING:
     from dockfix.project.model import Project
@@ -25,6 +26,15 @@ _PREDEFINED: Final = tuple(
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
     for spelling in (name, name.lower())
 )
+_DIRECTORIES: Final = (
+    *("/etc", "/home", "/media", "/mnt", "/opt", "/root", "/run", "/srv", "/tmp", "/usr", "/usr/bin", "/usr/lib"),
+    *("/usr/local", "/usr/local/bin", "/usr/local/lib", "/usr/local/share", "/usr/sbin", "/usr/share", "/usr/src"),
+    *("/var", "/var/lib", "/var/log", "/var/tmp"),
+)
+"""What every image has that a shell comes with."""
+_MKDIR: Final = pattern(r"(?:\A|&&|\|\||;|\n|\bsudo\b)\s*mkdir\s+((?:[^\s&|;<>()]+[ \t]*)+)", words=("mkdir",))
+_ODD: Final = pattern(r"[\\\"'`{}*?\[\]~]")
+_DEEPEST: Final = 20
 _SH: Final = ("/bin/sh", "-c")
 _CMD: Final = ("cmd", "/S", "/C")
 
@@ -183,12 +193,15 @@ class _StageReader:
         self.workdir: str | None = "/"
         self.user: str | None = None
         self.shell: tuple[str, ...] = _SH
+        self.directories: dict[str, int] = {"/": 0}
         if base is not None:
             parent = earlier[base]
+            self.directories = dict.fromkeys(parent.directories, 0)
             self.environment = parent.environment.fork()
             self.workdir, self.user, self.shell = parent.workdir, parent.user, parent.shell
         elif self.base_text and self.base_text != "scratch":
             self.image = parse_image(self.base_text)
+            self.directories = dict.fromkeys(("/", *_DIRECTORIES), 0)
             if self.image is not None and _is_windows(self.image):
                 self.shell = _CMD
         self.env_names = self.environment.by_env
@@ -207,6 +220,8 @@ class _StageReader:
                 self.user,
                 self.shell,
                 self.escape,
+                len(self.steps),
+                self.directories,
             )
         )
         match instruction.keyword:
@@ -221,11 +236,25 @@ class _StageReader:
                     self._set([(pair.name, value)], False)
             case "WORKDIR":
                 self._enter(self._expand(instruction.value))
+                self._made(self.workdir)
+            case "RUN" if found := _MKDIR.findall(instruction.value):
+                for word in " ".join(found).split():
+                    if not word.startswith("-") and "$" not in word and not _ODD.search(word):
+                        self._made(posixpath.join(self.workdir or "", word))
+            case "COPY" | "ADD" if instruction.value.endswith("/"):
+                written = self._expand(instruction.value.split()[-1])
+                self._made(posixpath.join(self.workdir or "", written) if written else None)
             case "USER":
                 user = self._expand(instruction.value)
                 self.user = instruction.value if user is None else user
             case "SHELL":
                 self.shell = instruction.json_form or self.shell
+
+    def _made(self, path: str | None) -> None:
+        """Note that *path*, and what it is in, is a directory behind the instruction that is read."""
+        parts = posixpath.normpath(path).strip("/").split("/") if path and path.startswith("/") else []
+        for end in range(1, min(len(parts), _DEEPEST) + 1):
+            self.directories.setdefault("/" + "/".join(parts[:end]), len(self.steps))
 
     def _pairs(self, instruction: Instruction) -> list[tuple[str, str | None]]:
         pairs = []
