@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 NAME: Final = "migrate"
 _COPIED: Final = (
     *("build", "image", "platform", "profiles", "env_file", "environment", "volumes", "secrets", "configs"),
-    *("networks", "extra_hosts", "dns", "working_dir", "user", "depends_on"),
+    *("networks", "network_mode", "links", "external_links", "extra_hosts", "dns", "dns_search", "dns_opt"),
+    *("tmpfs", "cap_add", "privileged", "group_add", "pull_policy", "working_dir", "user", "depends_on"),
 )
 """What a service that does the same work as another one shares with it: no ports, name, restart or health check."""
 _SAID: Final = frozenset({"image", "build", "command", "entrypoint", "depends_on", "environment", "env_file"})
@@ -173,6 +174,8 @@ def _service(migration: Migration, file: ComposeFile, name: str, line: int) -> d
     if tree is None or not isinstance(node, Keys) or node.find("<<") is not None or node.anchor in tree.aliases:
         raise Obstacle(f"the settings of {name} are shared with other services", line, file.path)
     values = {key.value: value for key, value in node.entries if isinstance(key, Scalar)}
+    if any(one in str(file.services[name].get("networks")) for one in ("ipv4_address", "ipv6_address", "mac_address")):
+        raise Obstacle(f"{name} has an address of its own, which no second container can have", line, file.path)
     found: dict[str, New] = {}
     for key in ("build", "image"):
         if key in values:

@@ -55,6 +55,12 @@ class Migration:
         prefix = self.words[: wrapped(self.words)]
         return next((word for word, run in pairwise(prefix) if run == "run"), "")
 
+    @property
+    def may_fail(self) -> bool:
+        """Whether the start goes on where it fails."""
+        stops = re.search(r"(?m)^\s*set\s+-\w*e|\A#!.*\s-\w*e", self.shell.script.source.text)
+        return self.command.after in (";", "\n") and stops is None
+
     def alone(self) -> tuple[str, ...]:
         """Return the words of a command that does the same in a container of its own."""
         words = self.words[1:] if self.words[:1] == ("exec",) else self.words

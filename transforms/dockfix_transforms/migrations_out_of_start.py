@@ -120,6 +120,8 @@ def _fix(build: Build, start: Start, migration: Migration) -> Fix:
     edits.update(edits_of(build, migration, services))
     names = ", ".join(dict.fromkeys(service.path for service in services))
     notes = [f"where the image runs without {names}, run `{command}` before a new version starts"]
+    if migration.may_fail:
+        notes.append("the application started even where the migration failed, and no longer does")
     open_question = _deployed(build)
     if (runner := migration.runner) and open_question is None:
         open_question = f"{runner} would start it: decide first whether the image keeps {runner}"
