@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from posixpath import basename
 from typing import Final
 
@@ -13,6 +13,7 @@ from dockfix.syntax.patterns import pattern
 _MANIFEST: Final = pattern(
     r"(?:.*\.(?:txt|in|lock|pip)|pyproject\.toml|poetry\.toml|uv\.toml|\.python-version|setup\.(?:py|cfg)|Pipfile|constraints.*|requirements)\Z"
 )
+_TEST: Final = pattern(r"(?:^|/)(?:tests?|docs?)/|(?:^|/)(?:test_[^/]*|conftest)\.py\Z")
 _REQUIREMENTS: Final = pattern(r"(?:requirements|constraints)(?:[-_.][\w.-]+)?\.(?:txt|in)\Z|requirements\Z")
 
 
@@ -35,7 +36,7 @@ def included(build: Build, stage: Stage, wanted: set[str]) -> set[str]:
     return found
 
 
-def dispensable(stage: Stage, copy: Copy, wanted: set[str], installs: Sequence[Step]) -> bool:
+def dispensable(build: Build, stage: Stage, copy: Copy, wanted: set[str], installs: Sequence[Step]) -> bool:
     """Whether the final stage can do without this COPY of manifests: it gets them again, or only installs read them.
 
     *wanted* are the names of the requirement and constraint files that the installs read.
@@ -43,7 +44,9 @@ def dispensable(stage: Stage, copy: Copy, wanted: set[str], installs: Sequence[S
     names = {basename((source.value or "").rstrip("/")) for source in copy.sources}
     own = next(step.line for step in stage.of("COPY", "ADD") if step.copy is copy)
     moved = {step.line for step in installs}
-    rest = " ".join(step.instruction.value for step in stage.of("RUN", "CMD", "ENTRYPOINT") if step.line not in moved)
+    readers = stage.of("RUN", "CMD", "ENTRYPOINT", "ENV")
+    rest = " ".join(step.instruction.value for step in readers if step.line not in moved)
+    rest += " ".join(_programs(build))
     if all(name in wanted or _REQUIREMENTS.match(name) for name in names) and not any(name in rest for name in names):
         return True
     later = [other.copy for other in stage.of("COPY", "ADD") if other.line > own and not _manifests_only(other.copy)]
@@ -53,6 +56,20 @@ def dispensable(stage: Stage, copy: Copy, wanted: set[str], installs: Sequence[S
         if target is None or not any(other and other.image_path(path) == target for other in later):
             return False
     return True
+
+
+def _programs(build: Build) -> Iterator[str]:
+    """Yield the texts of programs and scripts that may read a manifest when the container runs."""
+    context = build.project.context
+    for path in context.paths[:2000]:
+        program = path.endswith((".py", ".sh", ".bash")) and basename(path) not in (
+            "setup.py",
+            "noxfile.py",
+            "tasks.py",
+        )
+        text = (context.text(path) or "") if program and not _TEST.search(path) else ""
+        if "require" in text:
+            yield "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
 
 
 def _manifests_only(copy: Copy | None) -> bool:

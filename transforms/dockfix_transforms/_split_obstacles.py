@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Iterator, Sequence
 from posixpath import basename
 from typing import Final
 
-from dockfix.build.model import Build, Stage
+from dockfix.build.model import Build, Stage, Step
 from dockfix.syntax.patterns import pattern
+from dockfix_transforms._lost_tools import CALLS
 from dockfix_transforms._obstacle import Obstacle
 from dockfix_transforms._tools import PROGRAMS, python_image
 
@@ -16,10 +18,15 @@ _BELOW_LOCAL: Final = pattern(
     words=("/usr/local/", "-packages"),
 )
 _LOGIN: Final = pattern(
-    r"\b(?:bash|sh)\s+(?:-\w*l\w*\b|--login)|\bsu\s+-(?:\s|\Z)|\bcrond?\b|\bcrontab\b", words=("sh", "su", "cron")
+    r"\b(?:bash|sh)\s+(?:-\w+\s+)*(?:-\w*l\w*(?![\w-])|--login)|\bsu\s+(?:-l?|--login)(?:\s|\Z)|\bcrond?\b|\bcrontab\b|\bsudo\b|"
+    r"\brunuser\s+-l|\benv\s+-i",
+    words=("sh", "su", "cron", "env"),
 )
 _SETTINGS: Final = pattern(r"\.(?:sh|bash|ini|conf|cfg)\Z")
 _WORD: Final = pattern(r"[\w./-]+")
+_PACKAGES: Final = pattern(r"/(?:site|dist)-packages(?:/|\Z)|/usr/local/lib/python")
+_OTHER_PYTHON: Final = pattern(r"#!\s*(/usr/(?:local/)?bin/python[\d.]*)(?![\w.])")
+_IN_CODE: Final = pattern(r"[\"'](/usr/local/bin/(?!python|docker-)[\w.-]+)[\"' ]")
 _SHELL_SCRIPT: Final = pattern(r"#!\s*\S*(?:/env )?\s*(?:/\S*/)?(?:ba|da|a)?sh\b")
 
 
@@ -53,33 +60,106 @@ def check_start(build: Build, stage: Stage) -> None:
     copies = [step.copy for step in stage.of("COPY", "ADD") if step.copy]
     copied = frozenset(basename(source.value or "") for copy in copies for source in copy.sources)
     copied |= {basename(copy.destination or "") for copy in copies}
-    texts = [(step.line, step.instruction.value) for step in stage.of("CMD", "ENTRYPOINT", "HEALTHCHECK", "RUN")]
-    for line, text in texts:
-        _check_text(text, copied, line)
-    texts += [
-        (0, command if isinstance(command, str) else " ".join(command or ()))
-        for service in build.project.services
-        for command in (service.command, service.entrypoint)
-    ]
-    words = set(_WORD.findall(" ".join(text for _, text in texts)))
-    names = {basename(word) for word in words}
+    for step in stage.of("CMD", "ENTRYPOINT", "HEALTHCHECK", "RUN", "SHELL", "ENV"):
+        _check_text(_said(step), copied, step.line)
+    for step in stage.of("COPY", "ADD"):
+        if step.copy is not None and _PACKAGES.search(step.copy.destination or ""):
+            raise Obstacle(f"it copies to {step.copy.destination}, where the packages are now", step.line)
+    for path, text in _reached(build, stage):
+        where = build.project.context.repository_path(path)
+        if not path.endswith(".py"):
+            _check_text(text, copied, 0, where)
+        elif found := _OTHER_PYTHON.match(text):
+            raise Obstacle(f"{found.group(1)} is another Python than that of the packages", 1, where)
+        elif found := _IN_CODE.search(text):
+            raise Obstacle(f"{found.group(1)} is named, where the packages are now", _at(text, found), where)
+
+
+def check_calls(build: Build, stage: Stage, lost: Collection[str]) -> None:
+    """Raise ``Obstacle`` where the container starts a program that came with the packages *lost*."""
+    if not lost:
+        return
+    texts: list[tuple[int, str | None, str]] = []
+    texts += [(step.line, None, _said(step)) for step in stage.of("CMD", "ENTRYPOINT", "HEALTHCHECK")]
+    for service in build.project.services:
+        for command in (service.command, service.entrypoint, service.healthcheck):
+            texts.append((service.line, service.path, command if isinstance(command, str) else " ".join(command or ())))
+    for line, place, text in texts:
+        if found := CALLS.search(re.sub(r"^.*?\bCMD\s+", "", text)):
+            raise Obstacle(f"{found.group(1)} is used when the container runs", line, place)
+    for path, text in _reached(build, stage):
+        if path.endswith(".py"):
+            continue
+        for number, content in enumerate(text.splitlines(), 1):
+            found = None if content.lstrip().startswith("#") else CALLS.search(content)
+            if found and basename(path) != "Makefile":
+                where = build.project.context.repository_path(path)
+                raise Obstacle(f"{found.group(1)} is used when the container runs", number, where)
+
+
+def _said(step: Step) -> str:
+    """Return what an instruction says, its JSON form as a command line."""
+    words = step.instruction.json_form
+    return " ".join(words) if words is not None else step.instruction.value.replace('", "', " ").replace('","', " ")
+
+
+def _reached(build: Build, stage: Stage) -> Iterator[tuple[str, str]]:
+    """Yield the scripts and settings that the image has and that its commands lead to, with their text."""
     context = build.project.context
+    copies = [step.copy for step in stage.of("COPY", "ADD") if step.copy]
+    texts = [_said(step) for step in stage.of("CMD", "ENTRYPOINT", "HEALTHCHECK", "RUN", "COPY", "ADD")]
+    for service in build.project.services:
+        for command in (service.command, service.entrypoint):
+            texts.append(command if isinstance(command, str) else " ".join(command or ()))
+    words = set(_WORD.findall(" ".join(texts)))
+    waiting = []
     for path in context.paths:
         name = basename(path)
-        if "." in name and not _SETTINGS.search(name):
-            continue
-        places = {place for copy in copies if (place := copy.image_path(path))}
-        if (name in names and "." in name) or words & places or words & set(map(basename, places)):
+        if "." not in name or _SETTINGS.search(name) or name.endswith(".py"):
+            waiting.append((path, {place for copy in copies if (place := copy.image_path(path))}))
+    found = True
+    while found:
+        names = {basename(word) for word in words}
+        found = False
+        for item in list(waiting):
+            path, places = item
+            name = basename(path)
+            if not ((name in names and "." in name) or words & places or words & set(map(basename, places))):
+                continue
+            waiting.remove(item)
             text = context.text(path) or ""
+            if name.endswith(".py"):
+                if _called_itself(words, texts, name):
+                    yield path, text
+                elif _IN_CODE.search(text):
+                    yield path, "\n" + text
+                continue
+            if "." in name or text.startswith("#!"):
+                yield path, text
             if "." in name or _SHELL_SCRIPT.match(text):
-                _check_text(text, copied, 0, context.repository_path(path))
+                texts.append(text)
+                words |= set(_WORD.findall(text))
+                found = True
+
+
+def _called_itself(words: Collection[str], texts: Sequence[str], name: str) -> bool:
+    """Whether a Python file is started by its own name, not as an argument of python."""
+    by_python = re.compile(rf"python[\d.]*\s+(?:-\w+\s+)*\S*{re.escape(name)}")
+    return any(word.endswith(name) for word in words) and any(
+        name in by_python.sub("", text) and re.search(rf"(?:^|[\s;&|/]){re.escape(name)}", by_python.sub("", text))
+        for text in texts
+    )
 
 
 def _check_text(text: str, copied: frozenset[str], line: int, path: str | None = None) -> None:
+    if path is not None and (found := _OTHER_PYTHON.match(text)):
+        raise Obstacle(f"{found.group(1)} is another Python than that of the packages", 1, path)
     for match in _BELOW_LOCAL.finditer(text):
         if basename(match.group()) not in copied | PROGRAMS:
-            at = line if path is None else text.count("\n", 0, match.start()) + 1
-            raise Obstacle(f"{match.group()} is named, where the packages are now", at, path)
+            raise Obstacle(f"{match.group()} is named, where the packages are now", line or _at(text, match), path)
     if login := _LOGIN.search(text):
-        at = line if path is None else text.count("\n", 0, login.start()) + 1
-        raise Obstacle(f"`{login.group().strip()}` resets PATH", at, path)
+        raise Obstacle(f"`{login.group().strip()}` resets PATH", line or _at(text, login), path)
+
+
+def _at(text: str, found: re.Match[str]) -> int:
+    return text.count("\n", 0, found.start()) + 1

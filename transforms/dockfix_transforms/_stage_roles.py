@@ -16,6 +16,7 @@ from dockfix.records import record
 from dockfix.syntax.edit import Edit, delete
 from dockfix.syntax.patterns import pattern
 from dockfix.syntax.shell import Command, Word
+from dockfix_transforms._builder_variables import serves_installs
 from dockfix_transforms._debian import release_of, run_only, runtime_packages
 from dockfix_transforms._environments import Environment, made_environment
 from dockfix_transforms._exports import export_of
@@ -28,17 +29,10 @@ _ELSEWHERE: Final = frozenset({"--user", "--target", "-t", "--prefix", "--root",
 _ENVIRONMENT: Final = frozenset(
     {"PYTHONUSERBASE", "PYTHONHOME", "VIRTUAL_ENV", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_USER"}
 )
-# What the application reads and no install does; everything else is given to the builder as well.
-_RUNTIME_ONLY: Final = pattern(
-    r"(?:PYTHONUNBUFFERED|PYTHONDONTWRITEBYTECODE|PYTHONPATH|PORT|HOST|TZ|APP_.*|FLASK_.*|DJANGO_.*|UVICORN_.*|GUNICORN_.*"
-    r"|DEBUG|DATABASE_.*|DB_.*|POSTGRES_.*|MYSQL_.*|REDIS_.*|CELERY_.*|C_FORCE_ROOT"
-    r"|.*SECRET.*|.*PASSWORD.*|.*TOKEN.*|.*_KEY)\Z"
-)
 _VARIABLE: Final = pattern(r"\$\{?(\w+)")
 _APT: Final = frozenset({"apt-get", "apt", "aptitude"})
 _BESIDE_PIP: Final = frozenset({"set", "cd", "echo", "true", "rm", "pip", "pip3", "python", "python3", "export"})
 _BESIDE_APT: Final = frozenset({"set", "rm", "echo", "true"})
-_OF_MANAGERS: Final = ("PIP_", "POETRY_", "PIPENV_", "UV_", "PDM_")
 _IMAGE_STATE: Final = frozenset(
     {
         "addgroup",
@@ -94,7 +88,7 @@ def roles(build: Build, stage: Stage, installs: Sequence[Step], environment: Env
         if any(install.manager in PYTHON for install in step.installs):
             found[step.line] = _install_role(step, release)
         elif step.line > last:
-            continue
+            _check_variables(build, step, environment)
         elif step.keyword == "RUN":
             role, gone = _run_role(step, release)
             found[step.line] = role
@@ -105,7 +99,7 @@ def roles(build: Build, stage: Stage, installs: Sequence[Step], environment: Env
             found[step.line] = Role(builder=True, final=True)
         elif step.keyword in ("ENV", "ARG"):
             _check_variables(build, step, environment)
-            found[step.line] = Role(builder=_serves_installs(build, step), final=True)
+            found[step.line] = Role(builder=serves_installs(build, stage, step), final=True)
         elif step.keyword == "USER" and step.instruction.value.split(":")[0] not in ("root", "0"):
             raise Obstacle("the packages are installed by another user than root", step.line)
     _check_removals(stage, installs, stripped)
@@ -192,6 +186,10 @@ def _check_install(install: Install, line: int) -> None:
         raise Obstacle("an editable install points into the source tree", line)
     if install.manager not in ("pip", "uv-pip"):
         return
+    if "--no-build-isolation" in install.options:
+        raise Obstacle(
+            "--no-build-isolation takes setuptools and wheel from the image, which an environment lacks", line
+        )
     if elsewhere := sorted(install.options & _ELSEWHERE):
         raise Obstacle(f"pip installs to a place of its own ({elsewhere[0]})", line)
     first = install.command.words[0].value or ""
@@ -313,7 +311,7 @@ def _copy_role(build: Build, stage: Stage, step: Step, installs: Sequence[Step])
     wanted |= included(build, stage, wanted)
     values = [source.value or "" for source in copy.sources]
     if all(is_manifest(value) for value in values) and not copy.remote:
-        return Role(builder=True, final=not dispensable(stage, copy, wanted - {"pyproject.toml"}, installs))
+        return Role(builder=True, final=not dispensable(build, stage, copy, wanted - {"pyproject.toml"}, installs))
     given = {
         basename(source.value or "")
         for other in stage.of("COPY", "ADD")
@@ -334,17 +332,6 @@ def _check_variables(build: Build, step: Step, environment: Environment) -> None
             raise Obstacle(f"{pair.name} says where packages go", step.line)
         if pair.name == "PATH" and "PATH" not in (pair.raw or ""):
             raise Obstacle("ENV sets PATH anew", step.line)
-
-
-def _serves_installs(build: Build, step: Step) -> bool:
-    """Whether an ENV holds more than what only the running program reads, or an ARG what a package manager reads.
-
-    A RUN sees the ARGs of its stage as variables: pip takes its index from ``ARG PIP_INDEX_URL``.
-    """
-    pairs = pairs_of(step.instruction, build.dockerfile.escape)
-    if step.keyword == "ARG":
-        return any(pair.name.startswith(_OF_MANAGERS) for pair in pairs)
-    return not all(_RUNTIME_ONLY.match(pair.name) for pair in pairs)
 
 
 def _add_referenced(build: Build, stage: Stage, found: dict[int, Role]) -> None:
@@ -375,8 +362,6 @@ def _check_removals(stage: Stage, installs: Sequence[Step], stripped: set[str]) 
             words = {word.value for word in command.words}
             if basename(command.name or "") in _APT and words & {"remove", "purge"} and words & stripped:
                 raise Obstacle("a later RUN removes the build tools again", step.line)
-            if basename(command.name or "") in {"make", "gcc", "g++", "cc", "cmake", "cargo"}:
-                raise Obstacle("a RUN of the final stage compiles", step.line)
 
 
 def _check_apt_package(package: str, line: int) -> None:

@@ -17,9 +17,10 @@ from dockfix.transform import Fix, Phase, Safety, Skip, transform
 from dockfix_transforms import _stage_roles
 from dockfix_transforms._compose_runs import check_services
 from dockfix_transforms._environments import ACTIVE, Environment, counts, environment_of, leads_to
+from dockfix_transforms._lost_tools import check_uses, libraries_of_compilers, lost_packages
 from dockfix_transforms._obstacle import Obstacle
 from dockfix_transforms._runners import without_runners
-from dockfix_transforms._split_obstacles import check_base, check_start
+from dockfix_transforms._split_obstacles import check_base, check_calls, check_start
 from dockfix_transforms._stage_roles import Role
 from dockfix_transforms._tools import brings_tools, only_installers, python_image
 
@@ -97,7 +98,8 @@ def multi_stage(build: Build) -> Iterator[Fix | Skip]:
     manifest that .dockerignore lets in; a project whose build may write into its source; a Python that uv would bring;
     a script, compose file or later step that uses poetry, pipenv or uv; Python packages installed by apt; a RUN that
     it cannot place; a command or script that names a path below /usr/local; login shells and cron, which reset PATH;
-    compose services that do so, set PATH, or mount something over the packages.
+    compose services that do so, set PATH, or mount something over the packages; a step, start command, script or code
+    that uses a compiler, make or what else came with the build tools.
 
     Source: Docker's documentation, "Multi-stage builds" (https://docs.docker.com/build/building/multi-stage/), and
     Python's, "venv" (https://docs.python.org/3/library/venv.html).
@@ -130,11 +132,14 @@ def _fix(build: Build, stage: Stage, installs: list[Step], style: _Style) -> Fix
     environment = environment_of(build, stage, installs)
     roles = _stage_roles.roles(build, stage, installs, environment)
     plan = _plan(build, stage, installs, style, environment)
+    lost = lost_packages(stage, installs[-1].line)
     if style.final_path != "/usr/local":
         check_start(build, stage)
         if not environment.own:
             check_services(build, plan.target)
     moved = [step for step in stage.steps if (role := roles.get(step.line)) and role.builder and not role.final]
+    check_uses(build, stage, lost, moved)
+    check_calls(build, stage, lost)
     lean = _lean(stage, roles, moved)
     if lean and build.options.get("when") == "needed":
         raise Obstacle("the base is slim and nothing is there that only the build needs", stage.steps[0].line)
@@ -152,6 +157,7 @@ def _fix(build: Build, stage: Stage, installs: list[Step], style: _Style) -> Fix
     for role in roles.values():
         edits += role.edits
         packages += [package for package in role.runtime if package not in packages]
+    packages += [name for name in libraries_of_compilers(build, stage, lost, installs) if name not in packages]
     variables = plan.final
     if runners and not variables and not leads_to(stage, environment):
         variables = f'PATH="{environment.path}/bin:$PATH"'

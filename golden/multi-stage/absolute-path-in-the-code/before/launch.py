@@ -1,0 +1,3 @@
+import os
+
+os.execv('/usr/local/bin/gunicorn', ['gunicorn', 'app:app'])

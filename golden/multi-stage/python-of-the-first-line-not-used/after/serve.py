@@ -1,0 +1,4 @@
+#!/usr/bin/python3
+from app import app
+
+print(app)

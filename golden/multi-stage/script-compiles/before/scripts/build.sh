@@ -1,0 +1,2 @@
+#!/bin/sh
+gcc -shared -o libx.so x.c
