@@ -73,7 +73,7 @@ def find_repositories(paths: Iterable[str]) -> tuple[list[Repository], list[Fail
         elif os.path.lexists(path):
             names = [path]
         else:
-            failures.append(Failure(path, 0, "no such file or folder"))
+            failures.append(Failure(path or "''", 0, "no such file or folder"))
             continue
         for name in sorted(names, key=os.path.islink):  # a file and links to it are one Dockerfile
             if (real := os.path.realpath(name)) in seen:

@@ -59,6 +59,8 @@ def test_read_as_click_does(words: list[str]) -> None:
         (["list"], None),
         (["--diff", "--format", "json"], None),
         (["--diff", "--"], None),
+        (["--check", "--write"], None),
+        (["--diff", "a", "--diff"], Arguments(("a",), "diff")),
     ],
 )
 def test_plain(words: list[str], expected: Any) -> None:

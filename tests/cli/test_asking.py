@@ -54,11 +54,20 @@ def repository(tmp_path: Path) -> Path:
         ("a\n", BOTH, 0),
         ("n\n", TEXT, 1),
         ("\n", TEXT, 1),
-        ("t\ny\nn\n", TEXT.replace("two", "due"), 0),
+        ("ALL\n", BOTH, 0),
+        ("q\n", TEXT, 1),
+        ("\x04", TEXT, 1),
+        ("t\ny\nn\ny\n", TEXT.replace("two", "due"), 0),
+        ("t\ny\nn\nn\n", TEXT, 1),
+        ("transform\na\n", BOTH, 0),
+        ("t\nn\nq\n", TEXT, 1),
         ("t\nn\nn\n", TEXT, 1),
         ("h\ny\n", BOTH, 0),
         ("h\nn\n", TEXT, 1),
+        ("h\na\n", BOTH, 0),
+        ("h\nq\n", TEXT, 1),
         ("what\nn\n", TEXT, 1),
+        ("what\na\n", BOTH, 0),
     ],
 )
 def test_what_is_answered_is_done(repository: Path, own: list[str], answers: str, text: str, status: int) -> None:
@@ -72,6 +81,58 @@ def test_hunks_are_chosen_one_by_one(repository: Path, own: list[str]) -> None:
     (repository / "Dockerfile").write_text(FAR_APART)
     at_a_terminal(repository, "h\nn\ny\n", *own)
     assert (repository / "Dockerfile").read_text() == FAR_APART.replace("two", "due")
+
+
+def test_what_remains_of_the_chosen_transforms_is_shown_before_it_is_written(repository: Path, own: list[str]) -> None:
+    shown, _ = at_a_terminal(repository, "t\ny\nn\nn\n", *own)
+    after = shown[shown.index("say-uno? (y)es") :]
+    assert "+RUN due" in after
+    assert "+RUN uno" not in after
+
+
+def test_a_wrong_key_is_answered_with_the_right_ones(repository: Path, own: list[str]) -> None:
+    shown, _ = at_a_terminal(repository, "x\nn\n", *own)
+    assert "t, transform: ask for each transform" in shown
+
+
+ON_BOTH = """
+from dockfix.syntax.edit import Edit
+from dockfix.transform import Fix, Phase, Safety, transform
+
+
+@transform(safety=Safety.SAFE, phase=Phase.CONTENT)
+def both_files(build):
+    \"\"\"Change two files.\"\"\"
+    if "one" in build.dockerfile.text:
+        at = build.dockerfile.text.index("one")
+        yield Fix("say uno", {build.path: [Edit(at, at + 3, "uno")], "notes.txt": [Edit(0, 0, "uno\\n")]}, 2)
+"""
+
+
+@pytest.mark.parametrize(("sure", "text"), [("n", TEXT), ("y", TEXT.replace("one", "uno"))])
+def test_half_of_a_fix_is_written_only_by_someone_who_knows(repository: Path, sure: str, text: str) -> None:
+    (repository / "own.py").write_text(ON_BOTH)
+    options = ["--transform", "own.py", "--select", "both-files"]
+    shown, _ = at_a_terminal(repository, f"h\ny\nn\n{sure}\n", *options)
+    assert "both-files changes several files together" in shown
+    assert (repository / "Dockerfile").read_text() == text
+    assert not (repository / "notes.txt").exists()
+
+
+def test_hunks_that_leave_no_dockerfile_are_not_written(repository: Path) -> None:
+    fill = "".join(f"# {number}\n" for number in range(20))
+    (repository / "Dockerfile").write_text(f"FROM scratch\nRUN one\n{fill}RUN two\n")
+    (repository / "own.py").write_text(
+        ON_BOTH.replace(
+            '[Edit(at, at + 3, "uno")], "notes.txt": [Edit(0, 0, "uno\\n")]}',
+            '[Edit(at, at + 3, "<<EOF"), Edit(len(build.dockerfile.text), len(build.dockerfile.text), "EOF\\n")]}',
+        )
+    )
+    text = (repository / "Dockerfile").read_text()
+    shown, status = at_a_terminal(repository, "h\ny\nn\n", "--transform", "own.py", "--select", "both-files")
+    assert "Dockerfile: would not parse with these hunks: unterminated heredoc EOF; nothing was written" in shown
+    assert status == 2
+    assert (repository / "Dockerfile").read_text() == text
 
 
 def test_colours_only_where_they_are_wanted(repository: Path, own: list[str], monkeypatch: pytest.MonkeyPatch) -> None:

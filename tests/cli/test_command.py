@@ -102,6 +102,41 @@ def test_json_tells_everything(repository: Path, own: str) -> None:
     assert [error["path"] for error in result["errors"]] == ["missing"]
 
 
+def test_a_folder_for_the_output_that_is_not_there_is_said_before_anything_is_written(
+    repository: Path, own: str
+) -> None:
+    for output, reason in (("missing/result.json", "there is no folder missing"), (".", "it is a folder")):
+        done = dockfix("--write", "--output", output, *both(own), cwd=repository)
+        assert done.returncode == 2
+        assert done.stderr == f"dockfix: {output}: cannot be written: {reason}\n"
+    assert (repository / "Dockerfile").read_text() == TEXT
+
+
+def test_a_dash_is_the_screen(repository: Path, own: str) -> None:
+    done = dockfix("--format", "json", "--output", "-", *both(own), cwd=repository)
+    assert json.loads(done.stdout)["version"] == 1
+    assert sorted(os.listdir(repository)) == [".git", "Dockerfile"]
+
+
+def test_paths_are_as_seen_from_here(repository: Path, own: str) -> None:
+    (repository / "deep/er").mkdir(parents=True)
+    (repository / "deep/er/Dockerfile").write_text(TEXT)
+    (repository / "deep/Dockerfile.bad").write_text("FROM a\nBOGUS b\n")
+    done = dockfix("--check", *both(own), cwd=repository / "deep")
+    assert done.stdout == "er/Dockerfile: would change: say-due, say-uno\n"
+    assert done.stderr.startswith("dockfix: Dockerfile.bad:2: unknown instruction: BOGUS")
+    shown = dockfix("--diff", *both(own), "er", cwd=repository / "deep").stdout
+    assert "er/Dockerfile:2: Say uno" in shown
+    notes = dockfix("--format", "github", *both(own), "er", cwd=repository / "deep").stdout
+    assert "file=deep/er/Dockerfile,line=2" in notes
+
+
+def test_a_mistake_in_the_configuration_gives_no_verdict_on_files(repository: Path, own: str) -> None:
+    done = dockfix("--check", "--transform", own, "--select", "say-one", cwd=repository)
+    assert done.stdout == ""
+    assert done.returncode == 2
+
+
 def test_output_goes_to_a_file(repository: Path, own: str) -> None:
     done = dockfix("--format", "json", "--output", "result.json", *both(own), cwd=repository)
     assert not done.stdout
@@ -217,6 +252,12 @@ def test_many_repositories_with_several_processes(tmp_path: Path, own: str, jobs
         (["--transform", "nope.py"], "nope.py: no such file"),
         (["--transform", "broken.py"], "broken.py:1: cannot be loaded: SyntaxError"),
         (["--transform", "empty.py"], "empty.py: no transform in it"),
+        (["--select", ""], "names no transform"),
+        (["--ignore", " , "], "names no transform"),
+        (["--check", "--write"], "--write and --check exclude each other"),
+        (["--verify", "--write", "--diff"], "--diff and --write exclude each other"),
+        (["lsit"], "lsit: no such file or folder (did you mean list?)"),
+        ([""], "'': no such file or folder"),
         (["explain", "nope"], "unknown transform: nope"),
         (["explain"], "NAME"),
     ],
@@ -238,11 +279,13 @@ def test_list_and_explain(repository: Path, own: str) -> None:
     assert "word = 'uno'" in explained
 
 
-@pytest.mark.parametrize("args", [["-h"], ["--help"], ["list", "-h"], ["explain", "-h"]])
+@pytest.mark.parametrize(
+    "args", [["-h"], ["--help"], ["--diff", "--help"], [".", "-h"], ["list", "-h"], ["explain", "-h"]]
+)
 def test_help(tmp_path: Path, args: list[str]) -> None:
     done = dockfix(*args, cwd=tmp_path)
     assert done.returncode == 0
-    assert "Usage: dockfix" in done.stdout
+    assert re.search(r"Usage: dockfix (\[|list|explain)", done.stdout)
 
 
 def test_help_names_the_options_of_rewriting(tmp_path: Path) -> None:
@@ -251,4 +294,5 @@ def test_help_names_the_options_of_rewriting(tmp_path: Path) -> None:
 
 
 def test_version(tmp_path: Path) -> None:
-    assert re.fullmatch(r"dockfix \d+\.\d+\.\d+\n", dockfix("--version", cwd=tmp_path).stdout)
+    for args in (["--version"], ["--diff", "--version"]):
+        assert re.fullmatch(r"dockfix \d+\.\d+\.\d+\n", dockfix(*args, cwd=tmp_path).stdout)

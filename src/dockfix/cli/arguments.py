@@ -52,6 +52,8 @@ def plain_arguments(words: Sequence[str]) -> Arguments | None:
         return None
     for word in words:
         if word in _MODES:
+            if mode not in (None, _MODES[word]):
+                return None
             mode = _MODES[word]
         elif word == "--safe-only":
             safe_only = True

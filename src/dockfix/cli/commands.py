@@ -25,10 +25,15 @@ class _Commands(click.Group):
         return _command(module)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if "--verify" in args:  # rewriting that is verified is verifying that writes
-            args = ["verify", *(arg for arg in args if arg not in ("--verify", "--diff"))]
-        if not args or args[0] not in (*COMMANDS, "-h", "--help", "--version"):
-            args = ["", *args]
+        named = bool(args) and args[0] in COMMANDS
+        own = args[: args.index("--")] if "--" in args else args
+        if not named and "--verify" in own:  # rewriting that is verified is verifying that writes
+            if "--write" in own and "--diff" in own:
+                raise click.UsageError("--diff and --write exclude each other; give one of them")
+            named, args = True, ["verify", *(arg for arg in args if arg not in ("--verify", "--diff"))]
+        if not named:
+            asked = next((arg for arg in own if arg in ("-h", "--help", "--version")), None)
+            args = [asked] if asked else ["", *args]
         return super().parse_args(ctx, args)
 
     def resolve_command(
@@ -42,9 +47,11 @@ class _Commands(click.Group):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         own = [param.get_help_record(ctx) for param in self.get_params(ctx)]
-        paths = [param.get_help_record(ctx) for param in _command(_DEFAULT).params]
+        rewriting = [
+            param.get_help_record(ctx) for param in _command(_DEFAULT).params if isinstance(param, click.Option)
+        ]
         with formatter.section("Options"):
-            formatter.write_dl([record for record in (*paths, *own) if record])
+            formatter.write_dl([record for record in (*rewriting, *own) if record])
         self.format_commands(ctx, formatter)
 
 

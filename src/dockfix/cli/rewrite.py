@@ -10,14 +10,18 @@ FORMATS = ("text", "patch", "json", "github", "markdown", "sarif")
 
 
 def names(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(name.strip() for item in value for name in item.split(",") if name.strip())
+    """Return the names in comma-separated lists of them; an empty list is a mistake, such as of a variable not set."""
+    found = tuple(name.strip() for item in value for name in item.split(",") if name.strip())
+    if value and not found:
+        raise click.BadParameter("names no transform")
+    return found
 
 
 @click.command(name="dockfix")
 @click.argument("paths", nargs=-1, metavar="[PATH]...")
-@click.option("--diff", "mode", flag_value="diff", help="Show the diff, write nothing.")
-@click.option("--write", "mode", flag_value="write", help="Write; show what changed and what was refused.")
-@click.option("--check", "mode", flag_value="check", help="One line a file, for CI.")
+@click.option("--diff", is_flag=True, help="Show the diff, write nothing.")
+@click.option("--write", is_flag=True, help="Write; show what changed and what was refused.")
+@click.option("--check", is_flag=True, help="One line a file, for CI.")
 @click.option("--verify", is_flag=True, expose_value=False, help="Build and run before and after: see dockfix verify.")
 @click.option("--select", multiple=True, callback=names, metavar="NAME,...", help="Only these transforms.")
 @click.option("--ignore", multiple=True, callback=names, metavar="NAME,...", help="All but these transforms.")
@@ -30,7 +34,9 @@ def names(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) ->
 @click.option("--jobs", type=click.IntRange(0), metavar="N", help="Processes; 0 is one a core, as for many files.")
 def command(
     paths: tuple[str, ...],
-    mode: str | None,
+    diff: bool,
+    write: bool,
+    check: bool,
     select: tuple[str, ...],
     ignore: tuple[str, ...],
     safe_only: bool,
@@ -44,4 +50,8 @@ def command(
     """Rewrite the Dockerfiles that PATH names or holds."""
     from dockfix.cli.rewriting import run
 
+    modes = [name for name, wanted in (("diff", diff), ("write", write), ("check", check)) if wanted]
+    if len(modes) > 1:
+        raise click.UsageError(f"{' and '.join(f'--{name}' for name in modes)} exclude each other; give one of them")
+    mode = modes[0] if modes else None
     return run(Arguments(paths, mode, select, ignore, safe_only, files, config, form, output, jobs, pin_digests))

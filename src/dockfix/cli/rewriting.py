@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from dockfix import changes
-from dockfix.cli.arguments import Arguments
+from dockfix.cli.arguments import COMMANDS, Arguments
 from dockfix.cli.progress import Progress
-from dockfix.cli.screen import colours, printable, show
+from dockfix.cli.screen import check_output, colours, printable, show
 from dockfix.records import replace
 from dockfix.report import text
 from dockfix.result import Failure
@@ -33,8 +33,11 @@ def run(arguments: Arguments) -> int:
         tuple(map(os.path.abspath, arguments.files)),
         arguments.config,
     )
-    mode, form, output = arguments.mode, arguments.form, arguments.output
+    mode, form, output = arguments.mode, arguments.form, arguments.output if arguments.output != "-" else None
+    if output is not None:
+        check_output(output)
     repositories, failures = find_repositories(arguments.paths or (".",))
+    failures = [_command_meant(failure) for failure in failures]
     count = sum(len(repository.dockerfiles) for repository in repositories)
     jobs = arguments.jobs
     if jobs is None:
@@ -57,22 +60,30 @@ def run(arguments: Arguments) -> int:
         from dockfix.cli.asking import ask
 
         outcomes, written = ask(outcomes, request)
-        if written:
-            show(text.ending(outcomes, written=True), None)
     failures += [_seen(outcome, failure) for outcome in outcomes for failure in outcome.result.failures]
     if failures:
         from dockfix.report.mask import mask_of
 
         mask = mask_of(outcomes)
         for failure in dict.fromkeys(failures):
-            print(f"dockfix: {printable(mask.text(str(failure)))}", file=sys.stderr)
+            failure = replace(failure, message=mask.text(failure.message))
+            print(f"dockfix: {printable(str(failure))}", file=sys.stderr)
         return 2
     return 1 if not written and any(outcome.changes for outcome in outcomes) else 0
 
 
 def _seen(outcome: Outcome, failure: Failure) -> Failure:
     """Return the failure with its path as seen from here."""
-    return replace(failure, path=outcome.repository.prefix + failure.path) if failure.path else failure
+    return replace(failure, path=text.place(outcome.repository.prefix, failure.path, 0)) if failure.path else failure
+
+
+def _command_meant(failure: Failure) -> Failure:
+    """Return the failure with the command that may be meant by the path that does not exist."""
+    if not failure.path.isalpha() or os.path.lexists(failure.path):
+        return failure
+    from dockfix.hints import did_you_mean
+
+    return replace(failure, message=failure.message + did_you_mean(failure.path, COMMANDS))
 
 
 def write(outcome: Outcome) -> Outcome:

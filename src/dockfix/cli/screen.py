@@ -13,6 +13,20 @@ class CommandError(Exception):
     """What was asked for can't be done; the text is for the user."""
 
 
+def check_output(output: str) -> None:
+    """See to it that the file can be written, before anything else is. Raises ``CommandError``."""
+    folder = os.path.dirname(os.path.abspath(output))
+    if not os.path.isdir(folder):
+        reason = f"there is no folder {os.path.dirname(output)}"
+    elif os.path.isdir(output):
+        reason = "it is a folder"
+    elif not os.access(output if os.path.exists(output) else folder, os.W_OK):
+        reason = "no permission"
+    else:
+        return
+    raise CommandError(f"{printable(output)}: cannot be written: {reason}")
+
+
 def show(parts: Iterable[str], output: str | None) -> None:
     """Print the text, or write it to the file; bytes that are not UTF-8 come out as they are.
 
@@ -24,7 +38,7 @@ def show(parts: Iterable[str], output: str | None) -> None:
             with open(output, "wb") as file:
                 file.writelines(map(encode, parts))
         except OSError as error:
-            raise CommandError(f"{output}: cannot be written: {error.strerror}") from error
+            raise CommandError(f"{printable(output)}: cannot be written: {error.strerror}") from error
         return
     sys.stdout.flush()
     for part in parts:

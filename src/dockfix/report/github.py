@@ -15,7 +15,7 @@ def render(outcomes: Sequence[Outcome]) -> Iterator[str]:
     """Yield a line for every fix, suggestion, refusal and failure."""
     mask = mask_of(outcomes)
     for outcome in map(mask.outcome, outcomes):
-        prefix, result = outcome.repository.prefix, outcome.result
+        prefix, result = outcome.repository.prefix if len(outcomes) > 1 else "", outcome.result
         for done in result.fixes:
             yield _command(
                 "warning", prefix + done.path, done.line, done.transform, "\n".join((done.title, *done.notes))

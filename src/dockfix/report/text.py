@@ -93,6 +93,8 @@ def _by_transform(items: Iterable[Item]) -> Iterator[tuple[str, list[Item]]]:
 
 def place(prefix: str, path: str, line: int) -> str:
     """Return ``path:line`` as seen from where the user stands."""
+    if path.startswith("/"):
+        prefix = ""
     seen = prefix + path
     if prefix.startswith(".."):
         here = os.path.realpath(".")
@@ -102,13 +104,15 @@ def place(prefix: str, path: str, line: int) -> str:
 
 def check(outcome: Outcome) -> Iterator[str]:
     """Yield one line a Dockerfile."""
-    prefix = outcome.repository.prefix
-    for path in outcome.repository.dockerfiles:
+    prefix, there = outcome.repository.prefix, outcome.repository.dockerfiles
+    failed = {failure.path for failure in outcome.result.failures if failure.transform is None}
+    if not failed.issubset(there):  # of the configuration, for one: nothing was done
+        return
+    for path in there:
         names = dict.fromkeys(done.transform for done in outcome.result.fixes if done.dockerfile == path)
-        if any(failure.path == path and failure.transform is None for failure in outcome.result.failures):
-            continue
-        verdict = f"would change: {', '.join(names)}" if names else "nothing to change"
-        yield f"{prefix}{path}: {verdict}\n"
+        if path not in failed:
+            verdict = f"would change: {', '.join(names)}" if names else "nothing to change"
+            yield f"{place(prefix, path, 0)}: {verdict}\n"
 
 
 def ending(outcomes: Sequence[Outcome], *, written: bool) -> Iterator[str]:
@@ -119,5 +123,7 @@ def ending(outcomes: Sequence[Outcome], *, written: bool) -> Iterator[str]:
         if not any(outcome.result.failures for outcome in outcomes) and outcomes:
             yield "Nothing to change.\n"
         return
-    count = f"{fixes} {'fix' if fixes == 1 else 'fixes'} in {files} {'file' if files == 1 else 'files'}"
+    count = f"{files} {'file' if files == 1 else 'files'}"
+    if fixes:  # none are counted where the user chose by hunks
+        count = f"{fixes} {'fix' if fixes == 1 else 'fixes'} in {count}"
     yield f"{count} written.\n" if written else f"{count}; nothing is written yet. `dockfix --write` writes them.\n"
