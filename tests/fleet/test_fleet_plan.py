@@ -164,6 +164,37 @@ def test_a_huge_repository(fleet: Fleet) -> None:
     }
 
 
+def test_a_forge_that_is_away_is_the_campaigns_failure(fleet: Fleet) -> None:
+    for number in range(30):
+        fleet.add(f"acme/r{number}")
+    path = fleet.path
+    path.write_text(path.read_text().replace(fleet.forge.address, "http://127.0.0.1:9"))
+    said = fleet.root / "said.txt"
+    assert start("plan", str(path), "--folder", fleet.folder, said=said).wait() == 2
+    lines = said.read_text().splitlines()
+    assert lines[-1].startswith("dockfix: http://127.0.0.1:9 does not answer: git ls-remote: fatal: ")
+    assert lines[-1].endswith("; try again later, it goes on where it was")
+    assert len(lines) == 11
+    fleet.names = fleet.names[:1]
+    path = fleet.path
+    path.write_text(path.read_text().replace(fleet.forge.address, "http://127.0.0.1:9"))
+    assert start("plan", str(path), "--folder", fleet.folder).wait() == 2, "also where there is but one"
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_forge_that_is_busy_is_asked_again_by_git(fleet: Fleet, monkeypatch: pytest.MonkeyPatch, status: int) -> None:
+    monkeypatch.setattr("dockfix.fleet.git._WAITS", (0.01, 0.01))
+    fleet.add("acme/one")
+    fleet.forge.fail("GIT ", status, "slow down", times=2)
+    assert fleet.plan() == 0
+    fleet.forge.fail("GIT POST .*receive-pack", status, "slow down", times=2)
+    assert fleet.publish() == 0
+    assert len(fleet.forge.pushes()) == 1
+    fleet.forge.fail("GIT ", status, "slow down", times=99)
+    with pytest.raises(CampaignError, match="does not answer"):
+        fleet.plan()
+
+
 def test_a_server_that_never_answers(fleet: Fleet) -> None:
     import socket
 

@@ -56,6 +56,14 @@ _SETTINGS: Final = {
     "advice.detachedHead": "false",
 }
 """https://git-scm.com/docs/git-config says what each of these switches off."""
+_WAITS: Final = (2.0, 10.0, 30.0)
+"""Seconds before git is asked again where a forge has no time: git does not tell for how long it wants none."""
+_BUSY: Final = tuple(f"returned error: {status}" for status in (429, 502, 503, 504))
+_AWAY: Final = (
+    *("could not resolve host", "failed to connect", "couldn't connect", "connection refused", "connection timed out"),
+    *("connection reset", "empty reply", "network is unreachable", "operation too slow"),
+)
+"""In curl's words."""
 _FULL: Final = ("no space left", "out of diskspace", "disk quota exceeded")
 """How git says that a disk is full: in the system's words, and in its own where it writes the index or a pack."""
 
@@ -66,6 +74,10 @@ class GitError(Exception):
 
 class TooLarge(GitError):
     """The repository is larger than the campaign's limit."""
+
+
+class Away(GitError):
+    """Nobody answers, or who answers has no time: another try may get through."""
 
 
 class TimedOut(GitError):
@@ -113,9 +125,21 @@ class Git:
     ) -> bytes:
         """Run git and return what it prints. Raises ``GitError``; ``CampaignError`` where the disk is full.
 
+        Where a forge is busy it is asked again, as long as there is time.
+
         *url*, the last argument but refs, is the only place that git may talk to, by its own protocol. *folder* is
         watched: git is stopped when it grows beyond the limit.
         """
+        for wait in (*_WAITS, None):
+            try:
+                return self._once(*arguments, url=url, folder=folder, environment=environment)
+            except Away as error:
+                busy = any(words in str(error).lower() for words in _BUSY)
+                if wait is None or not busy or time.monotonic() + wait >= self._deadline or STOPPED.wait(wait):
+                    raise
+        raise AssertionError("the last try returns or raises")
+
+    def _once(self, *arguments: str, url: str, folder: str, environment: Mapping[str, str] | None) -> bytes:
         settings = dict(_SETTINGS)
         if url:
             settings[f"protocol.{url.partition('://')[0] if '://' in url else 'file'}.allow"] = "always"
@@ -144,7 +168,9 @@ class Git:
                     stream.close()
         if process.returncode:
             command = next(word for word in arguments if not word.startswith(("-", "/")))
-            raise GitError(self._explained(complaint, command, process.returncode))
+            explained = self._explained(complaint, command, process.returncode)
+            away = url and any(words in complaint.lower() for words in (*_BUSY, *_AWAY))
+            raise Away(explained) if away else GitError(explained)
         return out
 
     def _wait(self, process: subprocess.Popen[bytes], folder: str) -> tuple[bytes, str]:

@@ -16,19 +16,21 @@ import tempfile
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from dockfix.fleet.campaign import Campaign, CampaignError
 from dockfix.fleet.journal import Journal, locked
 from dockfix.fleet.progress import Progress
 from dockfix.fleet.repositories import in_shard, repositories
-from dockfix.fleet.secret import read_secret
+from dockfix.fleet.secret import origin_of, read_secret
 from dockfix.fleet.stopping import STOPPED
 from dockfix.fleet.worker import Job, Planned, chain_key, check_chain, plan_repository
 
 _CLONES: Final = ".dockfix-clones"
 """A folder that nobody else has: it is removed, whatever it holds."""
 _MEMORY: Final = "/dev/shm"
+_SILENT: Final = 10
+"""Repositories in a row after which a forge is taken to be away."""
 _PLENTY: Final = 4
 """Times what the clones may need at most."""
 
@@ -67,7 +69,7 @@ def plan(
             place = _place(folder, scratch, workers * campaign.limits.megabytes * 1e6)
             with _scratch(place) as clones, _executor(workers, cluster) as (executor, width):
                 wanted = _jobs(journal, campaign, key, None if cluster else clones)
-                return _run(executor, width, wanted, journal, key, progress)
+                return _run(executor, width, wanted, journal, key, progress, _Silence(campaign))
         finally:
             if progress is not None:
                 progress.close()
@@ -96,7 +98,44 @@ def _jobs(journal: Journal, campaign: Campaign, key: str, scratch: str | None) -
         yield Job(name, url, campaign.chain, campaign.forge, campaign.limits, known, scratch)
 
 
-def _run(executor: Executor, width: int, wanted: Iterator[Job], journal: Journal, key: str, progress: Progress) -> int:
+class _Silence:
+    """Tells a repository that does not answer from a forge that does not: that is the campaign's failure."""
+
+    def __init__(self, campaign: Campaign) -> None:
+        self._forge = origin_of(campaign.forge.clone_url)
+        self._heard = False
+        self._silent = 0
+        self._why = ""
+
+    def heard(self, url: str, planned: Planned) -> None:
+        """Count what came of one repository. Raises ``CampaignError`` after many in a row that did not answer."""
+        if origin_of(url) != self._forge:
+            self._heard = True
+        elif planned.away:
+            self._silent, self._why = self._silent + 1, planned.reason
+            if self._silent == _SILENT:
+                self._fail()
+        else:
+            self._heard, self._silent = True, 0
+
+    def ended(self) -> None:
+        """Raise ``CampaignError`` where nobody answered at all."""
+        if self._silent and not self._heard:
+            self._fail()
+
+    def _fail(self) -> NoReturn:
+        raise CampaignError(f"{self._forge} does not answer: {self._why}; try again later, it goes on where it was")
+
+
+def _run(
+    executor: Executor,
+    width: int,
+    wanted: Iterator[Job],
+    journal: Journal,
+    key: str,
+    progress: Progress,
+    silence: _Silence,
+) -> int:
     running: dict[Future[Planned], Job] = {}
     failed = 0
     more = True
@@ -118,6 +157,8 @@ def _run(executor: Executor, width: int, wanted: Iterator[Job], journal: Journal
                     journal.add_result(planned, key, len(fixes), names)
                 failed += planned.state == "failed"
                 progress.done(job.name, planned.state, planned.reason)
+                silence.heard(job.url, planned)
+        silence.ended()
     finally:
         for future in running:
             future.cancel()

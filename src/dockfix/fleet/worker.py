@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from dockfix.fleet.campaign import CampaignError, ChainSettings, ForgeSettings, Limits
 from dockfix.fleet.clone import Clone, Head, clone, head_of
-from dockfix.fleet.git import Git, GitError
+from dockfix.fleet.git import Away, Git, GitError
 from dockfix.fleet.processes import Process, loaded_chain
 from dockfix.fleet.secret import read_secret
 
@@ -60,6 +60,8 @@ class Planned:
     """The result as JSON (``result`` and ``about``), secrets masked."""
     seconds: float = 0
     clone_seconds: float = 0
+    away: bool = False
+    """Nobody answered."""
 
 
 def plan_repository(job: Job) -> Planned:
@@ -79,7 +81,8 @@ def plan_repository(job: Job) -> Planned:
                 return _cloned(job, git, head, scratch, start)
         except GitError as error:
             commit, branch = (head.commit, head.branch) if head else ("", "")
-            return Planned(job.name, "failed", str(error), commit, branch, seconds=time.monotonic() - start)
+            away = isinstance(error, Away)
+            return Planned(job.name, "failed", str(error), commit, branch, seconds=time.monotonic() - start, away=away)
 
 
 def _cloned(job: Job, git: Git, head: Head, scratch: str, start: float) -> Planned:
