@@ -23,8 +23,11 @@ SYSTEM: Final = frozenset({
 _NEEDS_ROOT: Final = pattern(
     r"(?<![\w./-])(?:/\S*/)?(apt|apt-get|apk|service|systemctl|cron|crond|crontab|chown|gosu|su-exec|setpriv|su|sudo|"
     r"supervisord|supervisor|nginx|apache2|apache2ctl|sshd|openssh-server|mount|iptables|useradd|adduser|dockerd|"
-    r"s6-svscan|runit|runsvdir|update-ca-certificates)(?![\w.-])",
+    r"s6-svscan|runit|runsvdir|update-ca-certificates|pcscd|dbus-daemon|avahi-daemon|bluetoothd|rsyslogd|udevd|"
+    r"openvpn|wg-quick|tailscaled|dnsmasq)(?![\w.-])",
     words=(
+        *("pcscd", "dbus-daemon", "avahi-daemon", "bluetoothd", "rsyslogd", "udevd", "openvpn", "wg-quick"),
+        *("tailscaled", "dnsmasq"),
         *("apt", "apk", "service", "systemctl", "cron", "chown", "gosu", "su", "setpriv", "nginx", "apache2", "sshd"),
         *("openssh", "mount", "iptables", "useradd", "adduser", "dockerd", "s6-svscan", "runit", "runsvdir"),
         "update-ca",

@@ -43,8 +43,10 @@ def _plain(name: str) -> bool:
 def _opened(build: Build, path: str) -> bool:
     """Whether the code names the file, or a relative folder that it is in."""
     context = build.project.context
-    folder = posixpath.dirname(path).partition("/")[0]
-    names = [re.escape(posixpath.basename(path))]
-    names += [rf"[\"'](?:\./)?{re.escape(folder)}[\"'/]"] if folder else []
+    folder, _, below = path.partition("/")
+    name = posixpath.basename(path)
+    names = [rf"[\"'](?:\./)?{re.escape(folder)}[\"'/]"] if below else []
+    if "." in name or not below:
+        names.append(rf"(?<!/run/secrets/){re.escape(name)}")
     expression = re.compile("|".join(names))
     return any(expression.search(context.text(one) or "") for one in context.paths if one.endswith(".py"))

@@ -1,0 +1,4 @@
+#!/bin/sh
+set -e
+pcscd --disable-polkit
+exec "$@"
