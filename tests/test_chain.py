@@ -205,6 +205,22 @@ def test_a_fix_is_found_in_the_file_that_it_edits() -> None:
     assert [(done.path, done.line, done.dockerfile) for done in result.fixes] == [("requirements.txt", 2, "Dockerfile")]
 
 
+@pytest.mark.parametrize(("before", "lines"), [(None, [0, 0]), ("x\ny\n", [1, 2])])
+def test_lines_of_other_files_are_those_before_any_change(before: str | None, lines: list[int]) -> None:
+    def adding(word: str, mark: str) -> Function:
+        def function(build: Build) -> Items:
+            text = build.project.files.text("notes") or ""
+            if word not in text:
+                at = text.find(mark) if mark in text else 0
+                yield Fix(f"add {word}", {"notes": [insert(at, f"{word}\n{word}\n")]}, 1)
+
+        return function
+
+    files = {"Dockerfile": TEXT} if before is None else {"Dockerfile": TEXT, "notes": before}
+    _, result = try_transforms([named("a", adding("1", "x")), named("b", adding("2", "y"))], files)
+    assert [(done.path, done.line) for done in result.fixes] == [("notes", line) for line in lines]
+
+
 def test_a_line_that_was_only_moved_keeps_its_number() -> None:
     def move(build: Build) -> Items:
         text = build.dockerfile.text

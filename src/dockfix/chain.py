@@ -6,7 +6,7 @@ transforms beside it are done all the same.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
@@ -32,6 +32,8 @@ class Settings:
     safe_only: bool = False
     options: Mapping[str, Mapping[str, object]] = MappingProxyType({})
     """Options by the name of their transform."""
+    known: Collection[str] = ()
+    """The names of all transforms that there are, for comments that name one; empty where that is not asked."""
 
     def options_of(self, transform: Transform) -> dict[str, object]:
         """Return the transform's options with their defaults filled in."""
@@ -72,6 +74,21 @@ class _Tree:
         self.contents: dict[str, str] = {}
         self.version = 0
         self.shared_version = 0
+        self.origins: dict[str, list[int]] = {}  # of changed files: line now, from 0, -> line before any change
+
+    def line(self, path: str, line: int) -> int:
+        """Return the line before any change of what is at *line* now; 0 in a file that is new."""
+        if line <= 0 or self.base.text(path) is None:
+            return 0
+        origin = self.origins.get(path)
+        return origin[min(line, len(origin)) - 1] if origin else line
+
+    def move(self, path: str, edits: Iterable[Edit]) -> None:
+        """Take note that *edits* move the lines of the file."""
+        text = self.files.text(path)
+        if text is not None:
+            origin = self.origins.get(path) or list(range(1, text.count("\n") + 2))
+            self.origins[path] = move_lines(origin, text, edits)
 
     def change(self, texts: Mapping[str, str], own: frozenset[str]) -> None:
         """Lay *texts* over the files; *own* are the Dockerfiles, which no other Dockerfile's run depends on."""
@@ -91,6 +108,7 @@ class _Tree:
         from dockfix.project.disk import OverlayFiles
 
         for path, text in texts.items():
+            self.origins.pop(path, None)
             if text is None:
                 self.contents.pop(path, None)
             else:
@@ -112,7 +130,6 @@ class _Run:
         self.fixes: list[Done] = []
         self.failures: list[Failure] = []
         self.answers: dict[str, tuple[list[Done], list[Refused]]] = {}
-        self.origin: list[int] = []  # line now, from 0, -> line before any change, from 1
         self.build: Build | None = None
         self.version = -1
         self.ignores = Ignores()
@@ -143,9 +160,6 @@ class _Run:
         fixed = len(self.fixes)
         if self.unreadable:
             return
-        if not self.origin:
-            text = tree.files.text(self.path)
-            self.origin = list(range(1, (text or "").count("\n") + 2))
         if not self._prepare(tree):
             self.unreadable = True
             return
@@ -179,7 +193,7 @@ class _Run:
 
         text = tree.files.text(self.path)
         if text is None:
-            self.fail("cannot be read: no regular file, not readable, or larger than 2 MB")
+            self.fail(f"cannot be read: {tree.files.trouble(self.path)}")
             return False
         if self.build is not None and self.build.dockerfile.text == text:
             dockerfile = self.build.dockerfile
@@ -207,7 +221,7 @@ class _Run:
                 self.fail(disagreement)
                 return False
             try:
-                self.ignores = Ignores.read(dockerfile)
+                self.ignores = Ignores.read(dockerfile, self.settings.known if self.build is None else ())
             except DockerfileSyntaxError as error:
                 self.fail(error.message, error.line)
                 return False
@@ -242,12 +256,12 @@ class _Run:
                     case Fix():
                         safety = item.safety or transform.safety
                         if safety is Safety.SUGGESTION or (self.settings.safe_only and safety is not Safety.SAFE):
-                            held.append(self._done(transform, item, tree.files))
+                            held.append(self._done(transform, item, tree))
                         else:
                             fixes.append(item)
                     case Skip():
                         path = item.path or self.path
-                        line = self._original(item.line) if path == self.path else item.line
+                        line = tree.line(path, item.line)
                         refused.append(Refused(name, self.path, path, line, item.reason))
         except Exception as error:
             self.fail(f"stopped with {type(error).__name__}: {error}; its fixes are left out", 0, name)
@@ -266,7 +280,7 @@ class _Run:
             for fix in accepted:
                 outcome = self._applied([*good, fix], tree.files)
                 if isinstance(outcome, str):
-                    self.fail(f"undone: {fix.title}: {outcome}", self._original(fix.line), name)
+                    self.fail(f"undone: {fix.title}: {outcome}", tree.line(self.path, fix.line), name)
                 else:
                     good.append(fix)
                     contents = outcome
@@ -274,30 +288,25 @@ class _Run:
         changed = {path: text for path, text in outcome.items() if text != tree.files.text(path)}
         if not changed:
             return False
-        self.fixes += [self._done(transform, fix, tree.files) for fix in accepted]
-        if self.path in changed:
-            before = tree.files.text(self.path) or ""
-            edits = [edit for fix in accepted for edit in fix.edits.get(self.path, ())]
-            self.origin = move_lines(self.origin, before, edits)
+        self.fixes += [self._done(transform, fix, tree) for fix in accepted]
+        for path in changed:
+            tree.move(path, [edit for fix in accepted for edit in fix.edits.get(path, ())])
         for path in changed:
             self.undo.setdefault(path, tree.contents.get(path))
         tree.change(changed, own)
         return True
 
-    def _original(self, line: int) -> int:
-        return self.origin[min(line, len(self.origin)) - 1] if line > 0 and self.origin else 0
-
-    def _done(self, transform: Transform, fix: Fix, files: Files) -> Done:
-        path, line = self.path, self._original(fix.line)
+    def _done(self, transform: Transform, fix: Fix, tree: _Tree) -> Done:
+        path, line = self.path, fix.line
         if path not in fix.edits and fix.edits:
+            files = tree.files
             path = next((one for one in fix.edits if files.text(one) is not None), min(fix.edits, default=path))
-            text = files.text(path)
             first = min((edit.start for edit in fix.edits.get(path, ())), default=0)
-            line = 0 if text is None else text.count("\n", 0, first) + 1
+            line = (files.text(path) or "").count("\n", 0, first) + 1
         return Done(
             transform.name,
             path,
-            line,
+            tree.line(path, line),
             fix.title,
             fix.safety or transform.safety,
             fix.notes,

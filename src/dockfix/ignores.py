@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Final
 
 from dockfix.syntax.dockerfile import Comment, Dockerfile, DockerfileSyntaxError, Instruction
 from dockfix.transform import Fix, Skip
 
-_COMMENT: Final = r"(?s)\s*#\s*dockfix:\s*(.*)"
+_COMMENT: Final = r"(?si)\s*#\s*dockfix(?::\s*|\s+(?=ignore(?:-file)?\s*=))(.*)"
+_INSIDE: Final = r"(?i)#\s*dockfix:\s*ignore"
 
 
 class Ignores:
@@ -19,15 +21,23 @@ class Ignores:
         self.spans: dict[str, list[tuple[int, int, int, int]]] = {}  # name -> lines and offsets of instructions
 
     @classmethod
-    def read(cls, dockerfile: Dockerfile) -> Ignores:
-        """Read the comments. Raises ``DockerfileSyntaxError`` where one names no transform."""
+    def read(cls, dockerfile: Dockerfile, known: Collection[str] = ()) -> Ignores:
+        """Read the comments; *known* are the names of all transforms, where they are known.
+
+        Raises ``DockerfileSyntaxError`` where a comment names no transform, or one that does not exist, or stands where
+        it is about nothing: what was to be left alone would be changed.
+        """
         self = cls()
-        if "dockfix:" not in dockerfile.text:
+        if "ockfix" not in dockerfile.text:
             return self
         pending: list[str] = []
         for node in dockerfile.nodes:
             if not isinstance(node, Comment):
                 if isinstance(node, Instruction):
+                    if known and not node.heredocs and (found := re.search(_INSIDE, dockerfile.raw(node))):
+                        line = node.line + dockerfile.raw(node).count("\n", 0, found.start())
+                        message = "this comment is inside of an instruction; it goes on a line of its own before it"
+                        raise DockerfileSyntaxError(line, message)
                     for name in pending:
                         self.spans.setdefault(name, []).append((node.line, node.end_line, node.start, node.end))
                     pending = []
@@ -37,11 +47,16 @@ class Ignores:
                 continue
             command, _, value = match.group(1).partition("=")
             names = [name.strip() for name in value.split("#")[0].split(",") if name.strip()]
-            match command.strip():
+            wrong = next((name for name in names if name not in known), None) if known else None
+            match command.strip().lower():
                 case "ignore" | "ignore-file" if not names:
                     raise DockerfileSyntaxError(
                         node.line, "names no transform; write `# dockfix: ignore=NAME`, as `dockfix list` shows it"
                     )
+                case "ignore" | "ignore-file" if wrong is not None:
+                    from dockfix.registry import unknown
+
+                    raise DockerfileSyntaxError(node.line, unknown(wrong, known))
                 case "ignore":
                     pending += names
                 case "ignore-file":

@@ -110,6 +110,9 @@ class _Watched:
         self.read.add(path)
         return self._files.text(path)
 
+    def trouble(self, path: str) -> str:
+        return self._files.trouble(path)
+
     def is_directory(self, path: str) -> bool:
         return self._files.is_directory(path)
 

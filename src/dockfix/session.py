@@ -191,7 +191,8 @@ def settings_for(root: str, request: Request) -> Settings:
     config.check(transforms)
     select = request.select or config.select
     chosen = choose(transforms, (*select, *request.also) if select else (), (*config.ignore, *request.ignore))
-    return Settings(chosen, request.safe_only or config.safe_only, config.options)
+    known = tuple(item.name for item in transforms)
+    return Settings(chosen, request.safe_only or config.safe_only, config.options, known)
 
 
 @cache

@@ -194,9 +194,13 @@ def test_what_is_unknown_in_the_configuration_is_an_error(
         (b"FROM a\nBOGUS b\n", "Bad:2: unknown instruction: BOGUS"),
         (b"FROM a\nRUN <<EOF\n", "Bad:2: unterminated heredoc EOF"),
         (b"\x7fELF\0\0\1\xff", "binary"),
-        (b"FROM a\n" + b"# comment\n" * 500_000, "larger than 2 MB"),
+        (b"FROM a\n" + b"# comment\n" * 500_000, "Bad: cannot be read: larger than 2 MB"),
+        (
+            b"FROM a\n# dockfix: ignore=say-unno\nRUN one\n",
+            "Bad:2: unknown transform: say-unno (did you mean say-uno?)",
+        ),
     ],
-    ids=["empty", "no FROM", "unknown instruction", "heredoc", "binary", "5 MB"],
+    ids=["empty", "no FROM", "unknown instruction", "heredoc", "binary", "5 MB", "misspelt ignore"],
 )
 def test_a_bad_file_is_one_line_on_stderr_and_the_others_are_done(
     repository: Path, own: str, data: bytes, message: str
@@ -213,10 +217,22 @@ def test_a_bad_file_is_one_line_on_stderr_and_the_others_are_done(
 def test_paths_that_cannot_be_used(repository: Path, own: str) -> None:
     (repository / "empty").mkdir()
     (repository / "loop").symlink_to("loop")
-    for path in ("missing", "empty", "loop"):
+    (repository / "dangling").symlink_to("missing")
+    (repository / "outside").symlink_to("/etc/hostname")
+    os.mkfifo(repository / "pipe")
+    reasons = {
+        "missing": "no such file or folder",
+        "empty": "no Dockerfile in this folder",
+        "loop": "a symbolic link that leads nowhere",
+        "dangling": "a symbolic link that leads nowhere",
+        "outside": "a symbolic link that leads out of the repository",
+        "pipe": "no regular file",
+        "/dev/null": "no regular file",
+    }
+    for path, reason in reasons.items():
         done = dockfix("--diff", *both(own), path, cwd=repository)
         assert done.returncode == 2
-        assert re.fullmatch(rf"dockfix: {path}: .+\n", done.stderr)
+        assert re.fullmatch(rf"dockfix: {path}: (cannot be read: )?{reason}.*\n", done.stderr)
 
 
 def test_a_path_that_is_not_utf_8(repository: Path, own: str) -> None:

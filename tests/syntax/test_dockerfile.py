@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import dockerfile as oracle
 import pytest
 from hypothesis import given
@@ -72,6 +74,21 @@ def test_refuses_with_the_line(text: str, line: int) -> None:
     with pytest.raises(DockerfileSyntaxError) as caught:
         parse(text)
     assert caught.value.line == line
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("FROM a\nCOPPY b c\n", "unknown instruction: COPPY (did you mean COPY?)"),
+        ("FROM a\nfoo\n", "unknown instruction: foo"),
+        ("FROM a\nRUN b\n  && c\n", "the line above"),
+        ("<<<<<<< HEAD\nFROM a\n=======\nFROM b\n>>>>>>> c\n", "a merge conflict that is not resolved"),
+        ("version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "`git lfs pull` fetches it"),
+    ],
+)
+def test_says_what_may_be_meant(text: str, message: str) -> None:
+    with pytest.raises(DockerfileSyntaxError, match=re.escape(message)):
+        parse(text)
 
 
 def test_empty_file_has_no_nodes() -> None:

@@ -85,6 +85,22 @@ class DiskFiles:
         except (OSError, ValueError):
             return None
 
+    def trouble(self, path: str) -> str:
+        """Return why there is no text of *path*."""
+        full = os.path.join(self.root, path)
+        try:
+            size = os.stat(full).st_size
+        except OSError as error:
+            reason = error.strerror or str(error)
+            return f"a symbolic link that leads nowhere ({reason})" if os.path.islink(full) else reason
+        if not _inside(os.path.realpath(full), self._real_root):
+            return "a symbolic link that leads out of the repository"
+        if not os.path.isfile(full):
+            return "no regular file"
+        if size > _MAX_FILE:
+            return f"larger than {_MAX_FILE // 1_000_000} MB; no file of that size is rewritten"
+        return "no permission to read it" if not os.access(full, os.R_OK) else "it went while it was read"
+
     def is_directory(self, path: str) -> bool:
         """Return whether a file lies below *path*; "" is the root."""
         return path in self._folders if path else bool(self.paths)
@@ -144,6 +160,10 @@ class OverlayFiles:
         """Return the new text where there is one, else the base's."""
         text = self._texts.get(path)
         return self._base.text(path) if text is None else text
+
+    def trouble(self, path: str) -> str:
+        """Return why there is no text of *path*."""
+        return self._base.trouble(path)
 
     def is_directory(self, path: str) -> bool:
         """Return whether a file lies below *path*."""

@@ -18,6 +18,10 @@ class Files(Protocol):
         """Return the file's text (UTF-8 with surrogateescape), None where it is no readable file or too large."""
         ...
 
+    def trouble(self, path: str) -> str:
+        """Return why there is no text of *path*, in words for the user."""
+        ...
+
     def is_directory(self, path: str) -> bool:
         """Return whether a file lies below *path*; "" is the root."""
         ...
@@ -37,6 +41,10 @@ class MemoryFiles:
     def text(self, path: str) -> str | None:
         """Return the file's text or None."""
         return self._contents.get(path)
+
+    def trouble(self, path: str) -> str:
+        """Return why there is no text of *path*."""
+        return "no such file"
 
     def is_directory(self, path: str) -> bool:
         """Return whether a file lies below *path*."""

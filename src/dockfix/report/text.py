@@ -98,7 +98,8 @@ def place(prefix: str, path: str, line: int) -> str:
     seen = prefix + path
     if prefix.startswith(".."):
         here = os.path.realpath(".")
-        seen = os.path.relpath(os.path.join(here, seen), here)
+        full = os.path.normpath(os.path.join(here, seen))
+        seen = min(os.path.relpath(full, here), full, key=len)
     return f"{seen}:{line}" if line else seen
 
 

@@ -320,8 +320,7 @@ class _Parser:
         keyword_text = text[:keyword_end]
         keyword = keyword_text.upper()
         if keyword not in KEYWORDS:
-            shown = keyword_text if len(keyword_text) <= 40 else keyword_text[:40] + "..."
-            raise DockerfileSyntaxError(first_line + 1, f"unknown instruction: {_printable(shown)}")
+            raise DockerfileSyntaxError(first_line + 1, _no_instruction(keyword_text, text))
         at = keyword_end
         while at < len(text) and text[at] in _BLANK:
             at += 1
@@ -345,7 +344,10 @@ class _Parser:
                     start = self.line_start(line)
                     while True:
                         if line >= len(self.ends):
-                            raise DockerfileSyntaxError(first_line + 1, f"unterminated heredoc {_printable(name)}")
+                            raise DockerfileSyntaxError(
+                                first_line + 1,
+                                f"unterminated heredoc {_printable(name)}: no line holds that word alone",
+                            )
                         stop, end = self.line_start(line), self.ends[line]
                         line += 1
                         candidate = self.text[stop:end].rstrip("\r\n")
@@ -369,6 +371,20 @@ class _Parser:
             ),
             line,
         )
+
+
+def _no_instruction(word: str, text: str) -> str:
+    """Return what is said of a line that begins with *word*, which is no instruction."""
+    from dockfix.hints import did_you_mean
+
+    if word in ("<<<<<<<", "=======", ">>>>>>>"):
+        return f"a merge conflict that is not resolved: {word}"
+    if text.startswith("version https://git-lfs."):
+        return "a pointer of Git LFS, not the file itself; `git lfs pull` fetches it"
+    shown = _printable(word if len(word) <= 40 else word[:40] + "...")
+    if word in ("&&", "||", "|", ";"):
+        return f"unknown instruction: {shown} (does the line above lack the character that continues it?)"
+    return f"unknown instruction: {shown}{did_you_mean(word, KEYWORDS)}"
 
 
 def _printable(text: str) -> str:
