@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -17,6 +18,7 @@ import pytest
 from campaigns import Fleet
 from forge_server import TOKEN
 
+from dockfix.fleet.campaign import CampaignError
 from dockfix.fleet.journal import Journal, Standing
 from dockfix.fleet.plan import plan
 from dockfix.fleet.progress import Progress
@@ -53,7 +55,7 @@ def running(*arguments: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 @contextmanager
 def cluster(folder: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
-    """Start a scheduler and two workers; give the address and the workers."""
+    """Start a scheduler and two workers; give the address, the workers and the scheduler."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
     place = ["--local-directory", str(folder)]
@@ -61,7 +63,7 @@ def cluster(folder: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]
     port = address.rpartition(":")[2]
     scheduler = ["scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard"]
     with (
-        running(*scheduler, log=folder / "scheduler"),
+        running(*scheduler, log=folder / "scheduler") as first,
         running("worker", address, *own, log=folder / "one") as one,
         running("worker", address, *own, log=folder / "two") as two,
     ):
@@ -69,7 +71,7 @@ def cluster(folder: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]
 
         with Client(address, timeout="30s", set_as_default=False) as client:
             client.wait_for_workers(2, timeout=30)
-        yield address, [one, two]
+        yield address, [one, two, first]
 
 
 class Counting(io.StringIO):
@@ -110,12 +112,37 @@ def test_the_same_result_with_a_worker_killed_in_the_middle(fleet: Fleet, tmp_pa
     assert TOKEN.encode() not in (tmp_path / "dask" / "scheduler").read_bytes()
 
 
+@pytest.mark.parametrize(("victim", "said"), [("workers", "has no workers any more"), ("scheduler", "cluster")])
+def test_a_cluster_that_goes_away_ends_the_run_and_spoils_nothing(
+    fleet: Fleet, tmp_path: Path, victim: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dockfix.fleet.executors._PATIENCE", 1.0)
+    monkeypatch.setattr("dockfix.fleet.plan._QUIET", 0.5)
+    (fleet.root / "slow.py").write_text(SLOW)
+    fleet.chain = 'transforms = ["slow.py"]\nselect = ["slow", "pip-no-cache-dir"]'
+    for number in range(40):
+        fleet.add(f"acme/r{number}")
+    campaign, folder = fleet.campaign, str(tmp_path / "on-cluster")
+    (tmp_path / "dask").mkdir()
+    with cluster(tmp_path / "dask") as (address, processes):
+
+        class Ending(io.StringIO):
+            def write(self, text: str) -> int:
+                if self.getvalue().count("\n") == 3:
+                    for process in processes[:2] if victim == "workers" else processes[2:]:
+                        process.send_signal(signal.SIGKILL)
+                return super().write(text)
+
+        with pytest.raises(CampaignError, match=said):
+            plan(campaign, folder, cluster=address, progress=Progress("plan", 40, Ending()))
+    states = Counter(one.state for one in standings(folder))
+    assert set(states) == {"changed", "pending"}
+
+
 def test_a_cluster_without_workers_is_said(fleet: Fleet, tmp_path: Path) -> None:
     fleet.add("acme/one")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
     arguments = ["scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard"]
-    from dockfix.fleet.campaign import CampaignError
-
     with running(*arguments, log=tmp_path / "log"), pytest.raises(CampaignError, match="has no workers"):
         plan(fleet.campaign, fleet.folder, cluster=f"tcp://127.0.0.1:{port}", progress=Progress("", 1, io.StringIO()))

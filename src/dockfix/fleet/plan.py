@@ -14,21 +14,24 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from contextlib import contextmanager
 from typing import Any, Final, NoReturn
 
 from dockfix.fleet.campaign import Campaign, CampaignError
+from dockfix.fleet.executors import Workers, threads
+from dockfix.fleet.executors import cluster as on_cluster
 from dockfix.fleet.journal import Journal, locked
 from dockfix.fleet.progress import Progress
 from dockfix.fleet.repositories import in_shard, repositories
 from dockfix.fleet.secret import origin_of, read_secret
-from dockfix.fleet.stopping import STOPPED
 from dockfix.fleet.worker import Job, Planned, chain_key, check_chain, plan_repository
 
 _CLONES: Final = ".dockfix-clones"
 """A folder that nobody else has: it is removed, whatever it holds."""
 _MEMORY: Final = "/dev/shm"
+_QUIET: Final = 10.0
+"""Seconds without a result after which those who work are looked at."""
 _SILENT: Final = 10
 """Repositories in a row after which a forge is taken to be away."""
 _PLENTY: Final = 4
@@ -65,11 +68,11 @@ def plan(
             journal.remember("shard", f"{shard[0]}/{shard[1]}" if shard else "")
             journal.remember("title", campaign.title)
             progress = progress or Progress("plan", total)
-            workers = jobs or os.cpu_count() or 1
-            place = _place(folder, scratch, workers * campaign.limits.megabytes * 1e6)
-            with _scratch(place) as clones, _executor(workers, cluster) as (executor, width):
+            count = jobs or os.cpu_count() or 1
+            place = _place(folder, scratch, count * campaign.limits.megabytes * 1e6)
+            with _scratch(place) as clones, on_cluster(cluster) if cluster else threads(count) as workers:
                 wanted = _jobs(journal, campaign, key, None if cluster else clones)
-                return _run(executor, width, wanted, journal, key, progress, _Silence(campaign))
+                return _run(workers, wanted, journal, key, progress, _Silence(campaign))
         finally:
             if progress is not None:
                 progress.close()
@@ -128,26 +131,23 @@ class _Silence:
 
 
 def _run(
-    executor: Executor,
-    width: int,
-    wanted: Iterator[Job],
-    journal: Journal,
-    key: str,
-    progress: Progress,
-    silence: _Silence,
+    workers: Workers, wanted: Iterator[Job], journal: Journal, key: str, progress: Progress, silence: _Silence
 ) -> int:
     running: dict[Future[Planned], Job] = {}
     failed = 0
     more = True
     try:
         while running or more:
-            while more and len(running) < width:
+            while more and len(running) < workers.width:
                 job = next(wanted, None)
                 if job is None:
                     more = False
                 else:
-                    running[executor.submit(plan_repository, job)] = job
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    running[workers.executor.submit(plan_repository, job)] = job
+            ready = wait(running, _QUIET, return_when=FIRST_COMPLETED).done
+            if running and not ready:
+                workers.check()
+            for future in ready:
                 job = running.pop(future)
                 planned = _answer(future, job)
                 if planned.state != "cached":
@@ -170,6 +170,8 @@ def _answer(future: Future[Planned], job: Job) -> Planned:
         return future.result()
     except CampaignError:
         raise
+    except CancelledError as error:
+        raise CampaignError("the cluster gave up what it was asked to do; start it again") from error
     except OSError as error:
         raise CampaignError(f"{error.filename or 'a worker'}: {error.strerror or error}") from error
     except Exception as error:  # a worker that died, or a fault of ours: it is this repository's result
@@ -213,31 +215,3 @@ def _place(folder: str, scratch: str, needed: float) -> str:
         return usual
     own = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077
     return place if own else usual
-
-
-@contextmanager
-def _executor(jobs: int, cluster: str) -> Iterator[tuple[Executor, int]]:
-    """Give an executor, and how many jobs it is to have at once."""
-    if not cluster:
-        STOPPED.clear()
-        with ThreadPoolExecutor(jobs) as pool:
-            try:
-                yield pool, jobs * 2
-            except BaseException:
-                STOPPED.set()
-                raise
-        return
-    try:
-        from distributed import Client
-    except ImportError as error:
-        raise CampaignError("--cluster needs Dask: pip install 'dockfix[dask]'") from error
-    try:
-        client = Client(cluster, timeout="20s", set_as_default=False)
-    except (OSError, ValueError) as error:
-        raise CampaignError(f"no Dask scheduler answers at {cluster}: {error}") from error
-    with client:
-        workers = sum(client.nthreads().values())
-        if not workers:
-            raise CampaignError(f"the Dask cluster at {cluster} has no workers")
-        with client.get_executor(pure=False) as pool:
-            yield pool, workers * 4
