@@ -78,3 +78,22 @@ def test_any_compose_files(first: Any, second: Any, layout: int, built: bool) ->
 def test_any_text(text: str) -> None:
     before = {"Dockerfile": DOCKERFILE, "compose.yaml": text + "build", "compose.override.yaml": text}
     assert not try_transforms(TRANSFORMS, before)[1].failures
+
+
+def test_the_name_of_a_user_is_no_password_that_was_left() -> None:
+    compose = """\
+services:
+  db:
+    image: postgres:16
+    environment:
+      POSTGRES_USER: {0}
+      POSTGRES_PASSWORD: {0}
+"""
+    said = []
+    for password in ("postgres", "pl4ne-t4bles"):
+        files = {"Dockerfile": DOCKERFILE, "compose.yaml": compose.format(password)}
+        _, result = try_transforms(choose(load_transforms(), ("compose-secrets",)), files)
+        notes = [note for fix in result.fixes for note in fix.notes]
+        assert notes
+        said.append(any("still holds the value" in note for note in notes))
+    assert said == [False, True]

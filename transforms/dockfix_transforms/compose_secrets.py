@@ -239,7 +239,8 @@ def _fix(build: Build, file: ComposeFile, edits: list[Edit], taken: list[Secret]
     after = apply_edits(file.text, edits)
     for secret in taken:
         values.setdefault(secret.value, []).append(secret.name)
-        left = re.search(rf"(?<![\w-]){re.escape(secret.value)}(?![\w-])", after) if len(secret.value) > 7 else None
+        told = len(secret.value) > 7 and secret.value not in ("postgres", "postgresql", "password", "rabbitmq")
+        left = re.search(rf"(?<![\w-]){re.escape(secret.value)}(?![\w-])", after) if told else None
         if left is not None:
             line = after.count("\n", 0, left.start()) + 1
             notes.append(f"Line {line} of {file.name} still holds the value of {secret.name}, where it is not read.")
