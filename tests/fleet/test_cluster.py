@@ -22,6 +22,7 @@ from dockfix.fleet.campaign import CampaignError
 from dockfix.fleet.journal import Journal, Standing
 from dockfix.fleet.plan import plan
 from dockfix.fleet.progress import Progress
+from dockfix.fleet.worker import Job, chain_key, plan_repository
 
 pytest.importorskip("distributed", reason="no Dask here: pip install 'dockfix[dask]'")
 SLOW = '''
@@ -146,3 +147,14 @@ def test_a_cluster_without_workers_is_said(fleet: Fleet, tmp_path: Path) -> None
     arguments = ["scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard"]
     with running(*arguments, log=tmp_path / "log"), pytest.raises(CampaignError, match="has no workers"):
         plan(fleet.campaign, fleet.folder, cluster=f"tcp://127.0.0.1:{port}", progress=Progress("", 1, io.StringIO()))
+
+
+def test_a_worker_with_another_version_is_said(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet.add("acme/one")
+    campaign = fleet.campaign
+    job = Job("acme/one", campaign.clone_url("acme/one"), campaign.chain, campaign.forge, campaign.limits)
+    assert plan_repository(replace(job, key=chain_key(campaign.chain))).state == "changed"
+    monkeypatch.setattr("dockfix.fleet.worker._installed_code", lambda: "of another version")
+    assert plan_repository(job).state == "changed"
+    with pytest.raises(CampaignError, match="has another version of dockfix"):
+        plan_repository(replace(job, key=chain_key(campaign.chain)))

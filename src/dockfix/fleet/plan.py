@@ -98,7 +98,8 @@ def _of_organisation(campaign: Campaign) -> Iterator[str]:
 def _jobs(journal: Journal, campaign: Campaign, key: str, scratch: str | None) -> Iterator[Job]:
     for name, url in journal.repositories():
         known = journal.known_commit(name, key)
-        yield Job(name, url, campaign.chain, campaign.forge, campaign.limits, known, scratch)
+        theirs = "" if scratch else key
+        yield Job(name, url, campaign.chain, campaign.forge, campaign.limits, known, scratch, theirs)
 
 
 class _Silence:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import platform
 import tempfile
 import time
 from collections.abc import Iterable
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
@@ -44,6 +46,8 @@ class Job:
     limits: Limits
     known: str = ""
     scratch: str | None = None
+    key: str = ""
+    """What identifies the chain, where the worker may be another machine; "" where it is this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +69,13 @@ class Planned:
 
 
 def plan_repository(job: Job) -> Planned:
-    """Plan one repository. Never raises for what is the repository's own fault: that is its result."""
+    """Plan one repository. Never raises for what is the repository's own fault: that is its result.
+
+    Raises ``CampaignError`` where this machine would run another chain than the one that asks.
+    """
     start = time.monotonic()
+    if job.key and chain_key(job.chain, _installed_code()) != job.key:
+        raise CampaignError(f"the worker on {platform.node()} has another version of dockfix or of its transforms")
     with nullcontext(job.scratch) if job.scratch else tempfile.TemporaryDirectory(prefix="dockfix-") as place:
         secret = read_secret(job.forge, required=False)
         git = Git(place, secret, start + job.limits.seconds, job.limits.megabytes)
@@ -167,13 +176,19 @@ def _request(chain: ChainSettings, root: str, home: str, dockerfiles: list[str])
     }
 
 
-def chain_key(chain: ChainSettings) -> str:
-    """Return what identifies the chain: its code, the transforms and tables, the options. Nothing is loaded for it."""
-    from dockfix.registry import OWN_PACKAGE, _installed_packages
+def chain_key(chain: ChainSettings, code: str = "") -> str:
+    """Return what identifies the chain: its code, the transforms and tables, the options. Nothing is loaded for it.
 
-    packages = {"dockfix", *(name.partition(".")[0] for name in (OWN_PACKAGE, *_installed_packages()))}
+    *code* is a hash of the installed code, where it is known already.
+    """
     settings = json.dumps(asdict(chain), sort_keys=True, default=str)
-    return hashlib.sha256(f"{_code(packages)}\n{settings}".encode()).hexdigest()
+    return hashlib.sha256(f"{code or _code()}\n{settings}".encode()).hexdigest()
+
+
+@cache
+def _installed_code() -> str:
+    """Return a hash of the code that this process has loaded, or will: it looks once."""
+    return _code()
 
 
 def check_chain(chain: ChainSettings) -> None:
@@ -191,8 +206,11 @@ def check_chain(chain: ChainSettings) -> None:
             raise CampaignError(str(error).replace(f"{scratch}/", "")) from error
 
 
-def _code(packages: Iterable[str]) -> str:
-    """Return a hash of the code and the tables of installed packages."""
+def _code() -> str:
+    """Return a hash of the code and the tables of the installed packages that the chain is made of."""
+    from dockfix.registry import OWN_PACKAGE, _installed_packages
+
+    packages = {"dockfix", *(name.partition(".")[0] for name in (OWN_PACKAGE, *_installed_packages()))}
     digest = hashlib.sha256()
     for package in sorted(packages):
         spec = find_spec(package)
