@@ -83,6 +83,8 @@ def test_any_text(text: str) -> None:
 def test_the_name_of_a_user_is_no_password_that_was_left() -> None:
     compose = """\
 services:
+  web:
+    build: .
   db:
     image: postgres:16
     environment:
