@@ -11,6 +11,7 @@ from campaigns import DOCKERFILE, Fleet
 from forge_server import commit, git
 
 from dockfix.fleet.campaign import CampaignError
+from dockfix.fleet.journal import locked
 
 BRANCH = "dockfix/tidy"
 FIXED = DOCKERFILE.replace("install", "install --no-cache-dir")
@@ -214,3 +215,18 @@ def test_the_token_is_taken_back_in_the_middle(fleet: Fleet) -> None:
     assert [fleet.standing(f"acme/r{number}").state for number in range(3)] == ["open", "changed", "changed"]
     assert fleet.publish() == 0
     assert [len(fleet.forge.repos[f"acme/r{number}"].pulls) for number in range(3)] == [1, 1, 1]
+
+
+def test_status_while_a_publisher_is_at_work(one: Fleet) -> None:
+    with locked(one.folder, "publish"), pytest.raises(CampaignError, match=r"at work here; .*--offline` shows"):
+        one.refresh()
+
+
+def test_a_commit_of_the_same_author_for_something_else_stays(one: Fleet) -> None:
+    """A bot has more to do than this campaign."""
+    names = {"NAME": "dockfix", "EMAIL": "dockfix@noreply.invalid"}
+    same = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in names.items()}
+    theirs = commit(repository(one), {"note": "x"}, BRANCH, same, "Another change\n\nDockfix-Campaign: tidy-more")
+    assert one.publish() == 0
+    assert one.forge.tip(one.forge.repos["acme/one"], BRANCH) == theirs
+    assert one.standing().state == "refused"

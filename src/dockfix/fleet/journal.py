@@ -308,8 +308,8 @@ def _explained(folder: str) -> Iterator[None]:
 
 
 @contextmanager
-def locked(folder: str, what: str) -> Iterator[None]:
-    """Hold the lock for *what* (plan, publish). Raises ``CampaignError`` where another process holds it."""
+def locked(folder: str, what: str, advice: str = "") -> Iterator[None]:
+    """Hold the lock for *what* (plan, publish). Raises ``CampaignError``, with *advice*, where another holds it."""
     import fcntl
 
     with _explained(folder):
@@ -319,7 +319,7 @@ def locked(folder: str, what: str) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise CampaignError(f"{folder}: another `dockfix fleet {what}` is at work here") from None
+            raise CampaignError(f"{folder}: another `dockfix fleet {what}` is at work here{advice}") from None
         yield
     finally:
         os.close(handle)

@@ -16,7 +16,7 @@ from dockfix.fleet.secret import read_secret
 
 def refresh(campaign: Campaign, folder: str, progress: Progress | None = None) -> int:
     """Bring the journal up to date with the forge; return how many could not be asked. Raises ``CampaignError``."""
-    with locked(folder, "publish"):
+    with locked(folder, "publish", "; `dockfix fleet status --offline` shows how far it is"):
         journal = Journal(folder)
         try:
             if journal.get("campaign") != campaign.name:
