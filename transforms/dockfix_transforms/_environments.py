@@ -297,10 +297,10 @@ def _check_own(build: Build, stage: Stage, environment: Environment, installs: S
     for step in installs:
         for install in step.installs:
             if install.manager in ("uv-sync", "uv-pip"):
-                _check_python(build, stage, step, install)
+                check_python(build, stage, step, install)
 
 
-def _check_python(build: Build, stage: Stage, step: Step, install: Install) -> None:
+def check_python(build: Build, stage: Stage, step: Step, install: Install) -> None:
     """Raise ``Obstacle`` where uv may bring a Python of its own, which the final stage would not have."""
     env = step.env
     if (env.get("UV_PYTHON_DOWNLOADS") or "") in ("never", "manual", "0", "false"):

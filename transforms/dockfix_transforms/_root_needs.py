@@ -51,6 +51,7 @@ _SECTION: Final = pattern(
     r"(?:^|[\s='\":/])(/(?:data|db|logs?|uploads?|storage|media|mnt|srv|var)(?:/[\w.-]+)*)",
     words=("/data", "/db", "/log", "/upload", "/storage", "/media", "/mnt", "/srv", "/var"),
 )
+_OF_SYSTEM: Final = pattern(r"/(?:usr|etc|bin|s?bin|lib\w*|proc|sys|dev|tmp|boot|root|home|run|opt/venv)?(?:/|\Z)")
 _WRITES: Final = pattern(
     r"sqlite|\.write\(|\.save\(|write_text|write_bytes|makedirs|mkdir\(|FileHandler|to_csv|\bdump\(|"
     r"open\([^)\n]*,\s*(?:mode\s*=\s*)?['\"][rbt]*[wax+]"
@@ -117,7 +118,7 @@ def check_starts(build: Build, starts: list[Step]) -> None:
     for step in starts:
         words = step.instruction.json_form
         text = " ".join(words) if words is not None else step.instruction.value
-        for place, script in _with_scripts(build, text):
+        for place, script in with_scripts(build, text):
             _check_command(script, 0 if place else step.line, place)
 
 
@@ -131,7 +132,7 @@ def check_program(build: Build, starts: list[Step]) -> None:
         raise Obstacle(f"`{text}` waits for a command: which program runs is not known", step.line)
 
 
-def _with_scripts(build: Build, text: str) -> Iterator[tuple[str | None, str]]:
+def with_scripts(build: Build, text: str) -> Iterator[tuple[str | None, str]]:
     """Yield the text of a command, and place and text of the scripts that it runs."""
     yield None, text
     context = build.project.context
@@ -155,7 +156,7 @@ def check_services(build: Build, workdir: str) -> None:
         where = (service.line, service.path)
         commands = [item for item in (service.command, service.entrypoint) if item is not None]
         texts = [item if isinstance(item, str) else " ".join(item) for item in commands]
-        for place, script in (found for text in texts for found in _with_scripts(build, text)):
+        for place, script in (found for text in texts for found in with_scripts(build, text)):
             _check_command(script, 0 if place else service.line, place or service.path)
         if service.user is not None:
             raise Obstacle("the compose service states its user", *where)
@@ -171,7 +172,7 @@ def check_services(build: Build, workdir: str) -> None:
             if not f"{workdir}/".startswith(f"{mount.target.rstrip('/')}/"):
                 raise Obstacle(f"the host's directory at {mount.target} belongs to somebody else", *where)
             texts += [step.instruction.value for step in build.final.of("CMD", "ENTRYPOINT")]
-            scripts = [script for text in texts for _, script in _with_scripts(build, text)]
+            scripts = [script for text in texts for _, script in with_scripts(build, text)]
             if any(_COMMAND_WRITES.search(script) for script in scripts) or any(
                 _WRITES.search(code) for _, code in _code(build)
             ):
@@ -285,7 +286,7 @@ def made_directories(chain: list[Stage], workdir: str) -> list[str]:
                     if (
                         value.startswith("/")
                         and not inside
-                        and _SECTION.match(value)
+                        and not _OF_SYSTEM.match(value)
                         and re.fullmatch(r"[\w./-]+", value)
                     ):
                         found.append(value.rstrip("/"))

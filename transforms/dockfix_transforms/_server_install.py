@@ -271,14 +271,14 @@ def _beside_lock(
         environment = step.env.get("UV_PROJECT_ENVIRONMENT")
         where = f" --python {environment}" if environment else ""
         return _run(build, step, f"uv pip install --no-cache{where}", program, extras)
-    if _shared_environment(build, step, install):
+    if shared_environment(build, step, install):
         return _run(build, step, "pip install --no-cache-dir", program, extras)
     if start.runner == install.manager:
         return _run(build, step, f"{start.runner} run pip install --no-cache-dir", program, extras)
     raise Obstacle(f"{install.manager} installs into an environment of its own, where {program} is not", step.line)
 
 
-def _shared_environment(build: Build, step: Step, install: Install) -> bool:
+def shared_environment(build: Build, step: Step, install: Install) -> bool:
     """Return whether poetry or pipenv installs where pip does: into the system's Python, or an active environment."""
     if step.env.get("VIRTUAL_ENV"):
         return True

@@ -27,6 +27,7 @@ from dockfix_transforms._root_needs import (
     made_directories,
     volumes,
 )
+from dockfix_transforms._user_obstacles import check_user
 
 _NAME: Final = "app"
 _PYTHON_START: Final = pattern(
@@ -85,7 +86,9 @@ def non_root_user(build: Build) -> Iterator[Fix | Skip]:
     When it holds back: ports below 1024; start commands, scripts and packages that need root (cron, nginx,
     supervisord, gosu); the Docker socket and privileged services; bind mounts into which the program writes; paths
     below /root; directories outside the working directory that the program names; a base image whose user is not
-    known, or that has no program to make one; a base without a shell, where the program writes files; no WORKDIR, and no command, or one that is only a shell.
+    known, or that has no program to make one; a base without a shell, where the program writes files; files and homes
+    that the build leaves to root alone; code that needs privileges; no WORKDIR, and no command, or one that is only a
+    shell.
 
     Source: Docker's documentation, "Building best practices", USER
     (https://docs.docker.com/build/building/best-practices/#user).
@@ -152,6 +155,7 @@ def _fix(build: Build, chain: list[Stage], user_steps: list[Step]) -> Fix:
     made = made_directories(chain, workdir)
     owned += [path for path in made if path not in owned]
     check_code(build, owned, chain)
+    check_user(build, chain, owned, workdir)
     user = _User(f"{users}") if isinstance(users, int) else _user(chain, users)
     if isinstance(users, int):
         check_writes(build, owned, starts)

@@ -1,0 +1,3 @@
+import serial
+
+serial.Serial('/dev/ttyUSB0')

@@ -1,0 +1,3 @@
+import docker
+
+docker.from_env()

@@ -1,0 +1,2 @@
+. "$(poetry env info --path)/bin/activate"
+exec python main.py

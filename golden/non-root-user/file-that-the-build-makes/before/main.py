@@ -1,0 +1,3 @@
+import os
+
+open(os.environ['LOGFILE'], 'a').write('x')

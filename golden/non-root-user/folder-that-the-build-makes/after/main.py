@@ -1,0 +1,1 @@
+open('/output/x.txt', 'w').write('a')

@@ -1,0 +1,4 @@
+import os
+
+os.setgid(65534)
+os.setuid(65534)

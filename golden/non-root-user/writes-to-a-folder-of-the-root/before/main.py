@@ -1,0 +1,3 @@
+import os
+
+os.makedirs('/output', exist_ok=True)
