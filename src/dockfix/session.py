@@ -12,7 +12,7 @@ from dockfix.changes import Change
 from dockfix.config import ConfigError, load_config
 from dockfix.records import record, replace
 from dockfix.registry import RegistryError, choose, load_transforms
-from dockfix.result import Failure, Result
+from dockfix.result import Failure, Refused, Result
 from dockfix.transform import Transform
 
 if TYPE_CHECKING:
@@ -134,6 +134,7 @@ def run_one(repository: Repository, request: Request) -> Outcome:
 
     return _outcome(
         repository,
+        request,
         lambda: run(DiskFiles(repository.root), repository.dockerfiles, settings_for(repository.root, request)),
     )
 
@@ -155,7 +156,7 @@ def _run_large(
         settings_for(repository.root, request)  # its errors are said once
         return run_parts(repository.dockerfiles, partial(_run_part, repository.root, request), pool, jobs, done)
 
-    return _outcome(repository, all_parts)
+    return _outcome(repository, request, all_parts)
 
 
 def _run_part(root: str, request: Request, dockerfiles: tuple[str, ...]) -> Part:
@@ -165,9 +166,9 @@ def _run_part(root: str, request: Request, dockerfiles: tuple[str, ...]) -> Part
     return run_part(DiskFiles(root), settings_for(root, request), dockerfiles)
 
 
-def _outcome(repository: Repository, work: Callable[[], Result]) -> Outcome:
+def _outcome(repository: Repository, request: Request, work: Callable[[], Result]) -> Outcome:
     try:
-        result = work()
+        result = _told(repository, request, work())
     except (ConfigError, RegistryError) as error:
         return Outcome(repository, (), Result(failures=(Failure("", 0, str(error)),)))
     except OSError as error:
@@ -175,6 +176,22 @@ def _outcome(repository: Repository, work: Callable[[], Result]) -> Outcome:
         return Outcome(repository, (), Result(failures=(Failure(str(where), 0, f"{error.strerror}"),)))
     changes = tuple(Change(path, result.before[path], text) for path, text in result.after.items())
     return Outcome(repository, changes, result)
+
+
+def _told(repository: Repository, request: Request, result: Result) -> Result:
+    """Return the result with a word on each transform that was asked for and that the configuration leaves out."""
+    if not request.select:
+        return result
+    config = load_config(repository.root, request.config)
+    path = os.path.relpath(config.path, repository.root) if config.path else ""
+    reason = "it is left out: the configuration's ignore names it"
+    refused = [
+        Refused(name, dockerfile, path, 0, reason)
+        for name in request.select
+        if name in config.ignore
+        for dockerfile in repository.dockerfiles[:1]
+    ]
+    return replace(result, skips=(*refused, *result.skips)) if refused else result
 
 
 def settings_for(root: str, request: Request) -> Settings:

@@ -151,6 +151,28 @@ def test_configuration_chooses_and_sets_options(repository: Path, own: str) -> N
     assert (repository / "Dockerfile").read_text() == TEXT.replace("one", "1")
 
 
+def test_what_the_configuration_leaves_out_stays_out_and_is_named(repository: Path, own: str) -> None:
+    (repository / "dockfix.toml").write_text('ignore = ["say-uno"]\n')
+    done = dockfix("--write", "--transform", own, "--select", "say-uno", cwd=repository)
+    assert "dockfix.toml: it is left out: the configuration's ignore names it" in done.stdout
+    assert (repository / "Dockerfile").read_text() == TEXT
+
+
+def test_json_does_not_call_written_what_was_not(repository: Path, own: str, tmp_path: Path) -> None:
+    meddling = tmp_path / "meddling.py"
+    meddling.write_text(
+        TRANSFORM.replace(
+            '    """Say uno."""', f'    """Say uno."""\n    open({str(repository / "Dockerfile")!r}, "a").write("#")'
+        )
+    )
+    options = ["--write", "--format", "json", "--transform", str(meddling), "--select", "say-uno"]
+    done = dockfix(*options, cwd=repository)
+    result = json.loads(done.stdout)
+    assert done.returncode == 2
+    assert (result["written"], result["files"]) == (False, [])
+    assert "someone else" in result["errors"][0]["message"]
+
+
 @pytest.mark.parametrize(
     ("config", "message"),
     [

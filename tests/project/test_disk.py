@@ -122,6 +122,16 @@ def test_ignored_dockerfiles_are_not_found(tmp_path: Path) -> None:
     assert find_dockerfiles(tmp_path) == [str(tmp_path / "Dockerfile"), str(tmp_path / "a/web.Dockerfile")]
 
 
+def test_what_git_ignores_is_known_in_a_repository_of_someone_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, "Dockerfile", "build/Dockerfile")
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    (tmp_path / ".gitignore").write_text("build/\n")
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    assert git_ignored(tmp_path, ["Dockerfile", "build/Dockerfile"]) == {"build/Dockerfile"}
+
+
 def test_changes_that_do_not_matter_give_the_same_files() -> None:
     base = MemoryFiles({"Dockerfile": "", "compose.yaml": "a"})
     changes = [{"Dockerfile": "2", "compose.yaml": "b"}, {"Dockerfile": "3"}, {"compose.yaml": "c"}]

@@ -54,7 +54,8 @@ def run(arguments: Arguments) -> int:
     asks = mode is None and form == "text" and output is None and sys.stdin.isatty() and sys.stdout.isatty()
     written = mode == "write"
     if written:
-        outcomes = [write(outcome) for outcome in outcomes]
+        wanted, outcomes = outcomes, [write(outcome) for outcome in outcomes]
+        written = wanted == outcomes or any(outcome.changes for outcome in outcomes)
     show(_rendered(outcomes, failures, mode, form, output, written), output)
     if asks and any(outcome.changes for outcome in outcomes):
         from dockfix.cli.asking import ask
