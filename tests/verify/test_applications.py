@@ -11,6 +11,9 @@ from verifying import copied, verify, verify_and_write
 
 pytestmark = pytest.mark.engine
 
+PLACES = {"web": "Dockerfile", "worker": "docker/Dockerfile"}
+"""The Dockerfiles of two services."""
+
 
 def test_flask_on_the_full_base(tmp_path: Path) -> None:
     done = verify_and_write(copied("flask-naive", tmp_path))
@@ -82,6 +85,27 @@ def test_a_start_script_that_migrates_the_database(tmp_path: Path) -> None:
     assert done.row("user")["after"] != "root"
     log = "\n".join(done.one["after"]["runs"][0]["log"])
     assert "Applying notices.0001_initial... OK" in log
+
+
+def test_several_dockerfiles(tmp_path: Path) -> None:
+    """One of them has another folder than its own for its context; what the first changed is there for the second."""
+    folder = copied("plain", tmp_path)
+    (folder / "docker").mkdir()
+    text = (folder / "Dockerfile").read_text()
+    (folder / "docker" / "Dockerfile").write_text(text.replace("server.py", "./server.py"))
+    services = "".join(f"  {name}:\n    build: {{context: ., dockerfile: {path}}}\n" for name, path in PLACES.items())
+    (folder / "compose.yaml").write_text(f"services:\n{services}")
+    done = verify(folder, "--write")
+    assert done.status == 0, done.table
+    found = done.document["dockerfiles"]
+    assert [(one["path"], one["outcome"], one["written"]) for one in found] == [
+        (path, "holds", True) for path in PLACES.values()
+    ]
+    for one in found:
+        assert one["path"] in one["changed_files"]
+        assert (folder / one["path"]).read_text() != text
+    check = subprocess.run([sys.executable, "-m", "dockfix", "--check", "."], cwd=folder, check=False)
+    assert check.returncode == 0, "a second run changes something"
 
 
 def test_nothing_is_built_where_nothing_changes(tmp_path: Path) -> None:

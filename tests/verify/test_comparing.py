@@ -115,6 +115,13 @@ def test_an_application_that_only_fails_proves_nothing() -> None:
     assert row("answers", half, half) == Row("answers", "500, 200", "the same, 2 routes", Verdict.SAME)
 
 
+def test_a_server_that_listens_first_and_fails_then_is_no_better() -> None:
+    """A development server waits for the database, another one listens and answers with errors."""
+    waiting = side(UP._replace(ports=()))
+    assert row("starts", waiting, answering(a=500)).verdict is Verdict.UNPROVED
+    assert row("starts", waiting, answering(a=500, b=200)).verdict is Verdict.INTENDED
+
+
 def test_a_route_that_cannot_be_compared_is_counted() -> None:
     first, second = answering(a=200, b=200).runs[0], answering(a=200, b=404).runs[0]
     unsteady = side()._replace(runs=(first, second))

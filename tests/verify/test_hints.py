@@ -29,6 +29,11 @@ def test_a_base_image_that_cannot_be_had(line: str) -> None:
     assert "the base image registry.example/team/base:1.2 is not here" in hint
 
 
+def test_a_syntax_that_cannot_be_had() -> None:
+    (hint,) = hints(["resolve image config for docker.io/docker/dockerfile:1", "failed to do request"], ())
+    assert "the syntax docker.io/docker/dockerfile:1 that" in hint
+
+
 def test_nothing_to_say() -> None:
     assert list(hints(["gcc: error: no input files"], ())) == []
 

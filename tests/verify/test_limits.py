@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,27 @@ def test_a_build_that_takes_too_long(tmp_path: Path) -> None:
     done = verify(folder, "--timeout", "3")
     assert done.status == 3
     assert "the build took longer than 3 seconds" in done.row("builds")["details"]
+
+
+@pytest.mark.engine
+def test_a_network_that_fails_once(tmp_path: Path) -> None:
+    folder = copied("plain", tmp_path)
+    dockerfile = folder / "Dockerfile"
+    failing = "test -e /kept/once || { touch /kept/once; echo 'Connection reset by peer'; exit 1; }"
+    step = f"RUN --mount=type=cache,id={secrets.token_hex(6)},target=/kept {failing}\n"
+    dockerfile.write_text(dockerfile.read_text().replace("EXPOSE", f"{step}EXPOSE"))
+    assert verify(folder).status == 0
+
+
+@pytest.mark.engine
+def test_a_program_that_is_not_there(tmp_path: Path) -> None:
+    folder = copied("plain", tmp_path)
+    dockerfile = folder / "Dockerfile"
+    dockerfile.write_text(dockerfile.read_text().replace('"python", "server.py"', '"no-such-program"'))
+    done = verify(folder)
+    assert done.status == 3
+    assert done.row("starts")["before"] == "cannot be started"
+    assert "no-such-program" in " ".join(done.row("starts")["details"])
 
 
 @pytest.mark.engine

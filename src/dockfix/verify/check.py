@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from types import MappingProxyType
@@ -23,6 +24,11 @@ from dockfix.verify.services import running
 
 _RUNS: Final = 2
 _SHORT_WAIT: Final = 8.0
+_NETWORK: Final = re.compile(
+    r"(?i)temporary failure|could not resolve|timed out|connection (?:reset|refused|aborted|broken)|handshake timeout"
+    r"|unexpected eof|network is unreachable|hash sum mismatch|incompleteread|50[234] (?:bad gateway|service|gateway)"
+)
+"""What a network says that fails now and then: no transform is to blame for it, so the build gets a second try."""
 HELPER: Final = "python:3-slim"
 """What looks at a container without Python, where the engine has it."""
 
@@ -122,7 +128,10 @@ class Checker:
             secrets=secrets,
             cache=cache,
         )
-        return build(self.engine, request, limits.timeout, self.progress.step)
+        built = build(self.engine, request, limits.timeout, self.progress.step)
+        if built.image is None and any(map(_NETWORK.search, built.ending)):
+            built = build(self.engine, request, limits.timeout, self.progress.step)
+        return built
 
     def _request(self, image: str, plan: Plan) -> RunRequest:
         return RunRequest(

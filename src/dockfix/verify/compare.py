@@ -115,6 +115,9 @@ def _starts(before: Sequence[Observation], after: Sequence[Observation], serves:
     evidence = tuple(line for line in after[-1].log[-_EVIDENCE:] if line.strip())
     if after[-1].refused:
         evidence = (after[-1].refused, *evidence)
+    if not any(one.ports for one in before) and all(_fine(one) and one.rounds for one in after) and _only_errors(after):
+        hint = "it listens now, and answers with errors only: very often it needs a database"  # one that listens first
+        return row._replace(verdict=Verdict.UNPROVED, details=(hint, *evidence))
     if not all(_works(one, serves) for one in before):
         if all(_works(one, serves) for one in after):
             return row._replace(verdict=Verdict.BETTER)
@@ -196,7 +199,7 @@ def _answers(before: Sequence[Observation], after: Sequence[Observation]) -> Ite
 
 def _only_errors(runs: Sequence[Observation]) -> bool:
     statuses = {answer.status for one in runs for asked in one.rounds for answer in asked.values()}
-    return all(status is not None and status >= SERVER_ERROR for status in statuses)
+    return all(status is None or status >= SERVER_ERROR for status in statuses)
 
 
 def _statuses(runs: Sequence[Observation]) -> str:

@@ -12,6 +12,7 @@ from dockfix.syntax.dockerfile import Dockerfile
 _GIVEN: Final = re.compile(r"(?:TARGET|BUILD)(?:PLATFORM|OS|ARCH|VARIANT)|\w+_proxy", re.IGNORECASE)
 """The arguments that the builder itself knows."""
 _METADATA: Final = re.compile(r"\[internal\] load metadata for (\S+)")
+_SYNTAX: Final = re.compile(r"resolve image config for (\S+)")
 _PULL: Final = re.compile(r"(?i)initializing source docker://([^\s:]+(?::[\w.-]+)?)|pull access denied for ([^\s,]+)")
 
 
@@ -25,6 +26,9 @@ def arguments_without_value(dockerfile: Dockerfile, given: Collection[str]) -> t
 
 def hints(ending: Collection[str], arguments: Collection[str]) -> Iterator[str]:
     """Yield what may help: *ending* is the end of the log, *arguments* are those without a value."""
+    syntax = next((match for match in map(_SYNTAX.search, ending) if match), None)
+    if syntax is not None:
+        yield f"the syntax {syntax[1]} that the first line asks for is not here and cannot be pulled"
     base = next((match for match in map(_METADATA.search, ending) if match), None)
     base = base or next((match for match in map(_PULL.search, ending) if match), None)
     if base is not None:
