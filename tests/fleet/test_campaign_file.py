@@ -71,7 +71,7 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, text: str, message: s
     ("chain", "message"),
     [
         ('select = ["nothing"]', "nothing"),
-        ('transforms = ["own.py"]', "own.py"),
+        ('transforms = ["own.py"]', "^own.py: "),
         ("[chain.options.nothing]\nx = 1", "unknown transform: nothing"),
         ("[chain.options.multi-stage]\nstyl = 'venv'", r"\[chain.options\]: unknown option: multi-stage.styl"),
         ("[chain.options.multi-stage]\nstyle = 3", "multi-stage.style must be one of 'venv'"),

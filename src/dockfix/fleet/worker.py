@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import tempfile
 import time
 from collections.abc import Iterable
@@ -203,7 +204,7 @@ def check_chain(chain: ChainSettings) -> None:
             choose(transforms, chain.options)
             Config(options=chain.options, path="[chain.options]").check(transforms)
         except (RegistryError, ConfigError) as error:
-            raise CampaignError(str(error).replace(f"{scratch}/", "")) from error
+            raise CampaignError(re.sub(rf"{re.escape(scratch)}/transforms-\d+/", "", str(error))) from error
 
 
 def _code() -> str:
