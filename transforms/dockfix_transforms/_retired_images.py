@@ -59,6 +59,8 @@ class Program:
     workers: str
     prestart: str
     consumed: frozenset[str]
+    threads: str = ""
+    """How many threads a worker has, "" for the default."""
 
 
 def retired_image(image: ImageReference | None) -> bool:
@@ -148,12 +150,22 @@ def program(build: Build, retired: Retired, line: int) -> Program:
     most = env.get("MAX_WORKERS")
     if port is None or not port.isdigit() or (most is not None and not most.isdigit()):
         raise Obstacle("the port or the number of workers is computed", line)
+    threads = ""
     workers = "" if _sets(build, env, "WEB_CONCURRENCY") else str(min(4, int(most))) if most else "4"
+    if retired.kind == "uwsgi" and workers == "4":
+        settings = _uwsgi_settings(build, _uwsgi_ini(build, env))
+        given = settings.get("processes") or settings.get("workers") or workers
+        if not given.isdecimal():
+            raise Obstacle("the number of workers is computed", line)
+        workers, threads = given, settings.get("threads", "")
+        if threads and not threads.isdecimal():
+            raise Obstacle("the number of threads is computed", line)
     prestart = next((path for path in build.project.context.paths if image_path(build, path) == "/app/prestart.sh"), "")
     if prestart and re.search(r"\b(?:nginx|uwsgi|supervisor)", build.project.context.text(prestart) or ""):
         raise Obstacle(f"{prestart} prepares nginx or uWSGI", line, build.project.context.repository_path(prestart))
     consumed = frozenset({*retired.conventions["written"], *retired.conventions["dropped"]}) - {"PORT", "PYTHONPATH"}
-    return Program(target, port, workers, "/app/prestart.sh" if prestart else "", consumed - {"WEB_CONCURRENCY"})
+    before = "/app/prestart.sh" if prestart else ""
+    return Program(target, port, workers, before, consumed - {"WEB_CONCURRENCY"}, threads)
 
 
 def _environment(build: Build) -> dict[str, str | None]:
@@ -193,15 +205,23 @@ def _gunicorn_target(build: Build, env: Any, line: int) -> str:
     return f"{module}:{env.get('VARIABLE_NAME') or 'app'}"
 
 
+def _uwsgi_ini(build: Build, env: Any) -> str | None:
+    return _has(build, posixpath.normpath(posixpath.join("/app", env.get("UWSGI_INI") or "uwsgi.ini")))
+
+
+def _uwsgi_settings(build: Build, ini: str | None) -> dict[str, str]:
+    text = build.project.context.text(ini) if ini is not None else None
+    return dict(re.findall(r"^\s*([\w-]+)\s*=\s*(.*?)\s*$", text or "", re.MULTILINE))
+
+
 def _uwsgi_target(build: Build, retired: Retired, env: Any, line: int) -> str:
     module, variable = "main", str(retired.entry["variable"])
-    ini = _has(build, posixpath.normpath(posixpath.join("/app", env.get("UWSGI_INI") or "uwsgi.ini")))
+    ini = _uwsgi_ini(build, env)
     if ini is None and "UWSGI_INI" in env:
         raise Obstacle(f"{env['UWSGI_INI']} is not in the build context", line)
     if ini is not None:
-        text = build.project.context.text(ini) or ""
         place = build.project.context.repository_path(ini)
-        settings = dict(re.findall(r"^\s*([\w-]+)\s*=\s*(.*?)\s*$", text, re.MULTILINE))
+        settings = _uwsgi_settings(build, ini)
         if other := sorted(settings.keys() - _INI_KEYS):
             raise Obstacle(f"{place} sets {other[0]}, which has no counterpart that is known", line, place)
         if settings.get("chdir", "/app").rstrip("/") != "/app":

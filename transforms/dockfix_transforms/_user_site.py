@@ -36,6 +36,9 @@ def moved_home(build: Build, one: Carried, last: Step, user: str) -> Fix | None:
     None where root's home was opened to others. Raises ``Obstacle`` with what is wrong where that cannot be done.
     """
     wrong = f"{user} cannot read {_FROM}, where the packages are"
+    for service in build.project.services:
+        if service.user is not None and service.user.partition(":")[0] != user:
+            raise Obstacle(f"{wrong}; {service.name} runs it as {service.user}", service.line, service.path)
     for stage in lineage(build):
         for step in stage.of("RUN"):
             if re.search(r"\bch(?:mod|own)\b[^&;|\n]*\s/root(?:/|\s|\Z)", step.instruction.value):

@@ -169,6 +169,9 @@ def _reason(build: Build, secret: Secret, services: list[Runner]) -> str | None:
             for pair in pairs
         ) or instruction.keyword not in ("ENV", "ARG"):
             return f"line {instruction.line} is made with it"
+    trigger = next((one for one in build.dockerfile.instructions if one.keyword == "ONBUILD"), None)
+    if trigger is not None:
+        return f"line {trigger.line} runs in the build of another image, and may read it"
     if any(one.keyword == "ARG" for one in secret.where):
         passed = re.compile(rf"(?<!\w){secret.name}(?!\w)")
         for path, _ in candidates(build.project.files):

@@ -248,6 +248,7 @@ def _command(retired: Retired, program: Program) -> list[str]:
         words = ["uvicorn", program.target, "--host", "0.0.0.0", "--port", port, *workers]
     else:
         bind = ["--bind", f"0.0.0.0:{program.port}"] if retired.kind == "uwsgi" else []
+        workers += ["--threads", program.threads] if program.threads else []
         words = ["gunicorn", *bind, *workers, "--timeout", "120", "--access-logfile", "-", program.target]
     if not program.prestart and retired.kind != "uvicorn":
         return words
