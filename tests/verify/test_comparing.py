@@ -149,6 +149,12 @@ def test_health(before: bool | None, after: bool | None, verdict: Verdict) -> No
     assert row("health", *sides).verdict is verdict
 
 
+def test_no_health_is_asked_of_a_program_that_does_not_work() -> None:
+    waiting = UP._replace(ports=(), log=TRACEBACK)
+    found = row("health", side(waiting), side(waiting._replace(healthy=False)))
+    assert found.verdict is Verdict.UNPROVED
+
+
 def test_what_a_health_check_said() -> None:
     ailing = UP._replace(healthy=False, ailing=("curl: (22) 404",))
     assert row("health", side(UP._replace(healthy=True)), side(ailing)).details == ("curl: (22) 404",)

@@ -32,6 +32,20 @@ def test_a_network_that_fails_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.engine
+def test_a_disk_that_is_full(tmp_path: Path) -> None:
+    """No transform is to blame for it: nothing is left out, and nothing is written."""
+    folder = copied("plain", tmp_path)
+    dockerfile = folder / "Dockerfile"
+    step = "RUN ! id app || { echo 'OSError: [Errno 28] No space left on device'; exit 1; }\n"
+    text = dockerfile.read_text().replace("EXPOSE", f"{step}EXPOSE")
+    dockerfile.write_text(text)
+    done = verify(folder, "--write")
+    assert done.status == 2
+    assert "no space is left to build in: " in done.one["error"]
+    assert dockerfile.read_text() == text
+
+
+@pytest.mark.engine
 def test_a_program_that_is_not_there(tmp_path: Path) -> None:
     folder = copied("plain", tmp_path)
     dockerfile = folder / "Dockerfile"

@@ -13,7 +13,7 @@ from dockfix.project.context import Context
 from dockfix.project.disk import OverlayFiles
 from dockfix.project.files import Files
 from dockfix.verify.build import Built, build
-from dockfix.verify.engine import BuildRequest, Engine, RunRequest
+from dockfix.verify.engine import BuildRequest, Engine, EngineError, RunRequest
 from dockfix.verify.image import Image, examine
 from dockfix.verify.plan import Plan, make_plan
 from dockfix.verify.progress import Progress
@@ -24,6 +24,7 @@ from dockfix.verify.services import running
 
 _RUNS: Final = 2
 _SHORT_WAIT: Final = 8.0
+_FULL: Final = re.compile(r"(?i)no space left on device|disk quota exceeded")
 _NETWORK: Final = re.compile(
     r"(?i)temporary failure|could not resolve|timed out|connection (?:reset|refused|aborted|broken)|handshake timeout"
     r"|unexpected eof|network is unreachable|hash sum mismatch|incompleteread|50[234] (?:bad gateway|service|gateway)"
@@ -131,6 +132,9 @@ class Checker:
         built = build(self.engine, request, limits.timeout, self.progress.step)
         if built.image is None and any(map(_NETWORK.search, built.ending)):
             built = build(self.engine, request, limits.timeout, self.progress.step)
+        full = None if built.image else next(filter(_FULL.search, built.ending), None)
+        if full is not None:
+            raise EngineError(f"no space is left to build in: {full.strip()}")
         return built
 
     def _request(self, image: str, plan: Plan) -> RunRequest:

@@ -46,7 +46,7 @@ def _rows(before: Side, after: Side, hidden: Sequence[str], changed: frozenset[s
     if starts.verdict is not Verdict.WORSE:
         yield from _answers(before.runs, after.runs)
         yield from _log(before.runs, after.runs)
-        yield from _health(before, after)
+        yield from _health(before, after, starts.verdict)
     yield from configuration_rows(before, after, secrets=secrets)
     yield packages_row(before.image, after.image)
     yield files_row(before.image, after.image, hidden, changed)
@@ -223,7 +223,7 @@ def _log(before: Sequence[Observation], after: Sequence[Observation]) -> Iterato
         yield Row("log", "", "new trouble", Verdict.WORSE, tuple(lines[:_EVIDENCE]))
 
 
-def _health(before: Side, after: Side) -> Iterator[Row]:
+def _health(before: Side, after: Side, starts: Verdict) -> Iterator[Row]:
     old, new = ([one.healthy for one in side.runs if one.healthy is not None] for side in (before, after))
     if not old and not new:
         return
@@ -235,7 +235,7 @@ def _health(before: Side, after: Side) -> Iterator[Row]:
             verdict = Verdict.SAME
         case ["unhealthy", "unhealthy"]:
             verdict = Verdict.UNPROVED
-        case _:
-            verdict = Verdict.WORSE
+        case _:  # of a program that does not work as it is, none can be healthy
+            verdict = Verdict.UNPROVED if starts is Verdict.UNPROVED else Verdict.WORSE
     worst = next((one.ailing for side in (after, before) for one in side.runs if one.ailing), ())
     yield Row("health", first, second, verdict, worst if "unhealthy" in (first, second) else ())
