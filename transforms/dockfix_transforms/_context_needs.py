@@ -33,9 +33,13 @@ _LITERAL: Final = pattern(
 _LOADER: Final = pattern(
     r"\b(?:load_dotenv|read_env|env_file|find_dotenv|from decouple|import decouple|from environs|import environs)\b"
 )
+_LOADER_OF_NODE: Final = pattern(r"[\"']dotenv(?:/config|-expand|-flow)?[\"']|\bloadEnvFile\(")
 _ONLY_FILE: Final = pattern(r"\b(?:dotenv_values|RepositoryEnv|raise_error_if_not_found)\b")
 _GIT_CODE: Final = pattern(
-    r"^\s*(?:import git\b|from git\b)|\bgit (?:rev-parse|describe|log|show)\b|\[[\"']git[\"']", re.M
+    r"^\s*(?:import|from)\s+(?:git|dulwich|pygit2)\b"
+    r"|\bgit (?:-\S+ )*(?:rev-parse|describe|log|show|rev-list|status|tag)\b"
+    r"|[\[(]\s*[\"']git[\"']\s*,|[\"']git -C ",
+    re.M,
 )
 
 
@@ -159,8 +163,15 @@ def code_of(build: Build) -> Code:
             if other or (name == ".env" and not _LOADER.search(text)):
                 opens = opens or path
             literals.setdefault(name, path)
-        if "git" in text and _GIT_CODE.search(text):
+        if ("git" in text or "dulwich" in text) and _GIT_CODE.search(text):
             git = git or path
+    for path in context.paths if loads is None else ():
+        scripted = (
+            path.endswith((".js", ".mjs", ".cjs", ".ts")) and not _TEST.search(path) and "node_modules/" not in path
+        )
+        if scripted and _LOADER_OF_NODE.search(context.text(path) or ""):
+            loads = path
+            break
     return Code(literals, loads, opens, git, len(paths) > _MAX_CODE)
 
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from dockfix.build.lineage import start_steps
 from dockfix.build.model import Build
 from dockfix.project.compose import Service
 from dockfix.project.context import Context
@@ -17,7 +18,9 @@ from dockfix.syntax.patterns import pattern as compiled
 from dockfix.transform import Fix, Safety, Skip
 from dockfix_transforms._context_needs import TEMPLATES, Code, Needs, commands_of, named_by
 from dockfix_transforms._ignore_lines import added
+from dockfix_transforms._server_obstacles import env_of_flask
 
+_READERS: Final = compiled(r"\b(?:honcho|foreman)\s+(?:start|run)\b|\bpipenv\s+run\b|\bdotenv\s+run\b|--env-file\b")
 _NODE_BUILD: Final = compiled(r"\b(?:npm|yarn|pnpm|bun)\b[^\n;&|]*\bbuild\b", words=("npm", "yarn", "bun"))
 
 
@@ -32,12 +35,15 @@ def hide_secrets(build: Build, patterns: list[str], needs: Needs, code: Code, li
         exceptions, place = named_by(needs, build, compile_pattern(pattern))
         if place or exceptions:
             reason = f"{place or 'a COPY'} copies it"
-    shells = (path for path in context.paths if path.endswith(".sh"))
+    shells = (path for path in context.paths if _is_script(path, commands, context))
+    loads = code.loads_env or _loaded_by_flask(build)
     mention = re.compile(r"(?<![\w.-])\.env(?![\w-])")
     if code.opens_env:
         reason = reason or f"{code.opens_env} opens the file itself"
     elif mention.search(commands):
         reason = reason or "a command of the Dockerfile names it"
+    elif found := _READERS.search(re.sub(r"[\"'],\s*[\"']", " ", commands)):
+        reason = reason or f"{found.group()} reads it"
     elif _NODE_BUILD.search(commands):
         reason = reason or "the front-end build may read it"
     elif code.too_much:
@@ -47,17 +53,17 @@ def hide_secrets(build: Build, patterns: list[str], needs: Needs, code: Code, li
         reason = reason or (f"{script} names it" if script else None)
     edits: dict[str, list[Edit]] = {}
     notes = []
-    if files or code.loads_env or "package.json" in {posixpath.basename(path) for path in context.paths}:
+    if files or loads or "package.json" in {posixpath.basename(path) for path in context.paths}:
         notes.append(
             "The image no longer holds .env: give its values when the container starts (--env-file or env_file)."
         )
     hidden = context.ignored(".env")
-    if reason is None and code.loads_env and not hidden:
+    if reason is None and loads and not hidden:
         services = [service for service in build.project.services if service.context == context.root]
         if not services and files:
-            reason = f"{code.loads_env} loads it, and no compose service would pass it to the container"
+            reason = f"{loads} loads it, and no compose service would pass it to the container"
         elif any("/" in path for path in files):
-            reason = f"{code.loads_env} loads one that is not at the root of the build context"
+            reason = f"{loads} loads one that is not at the root of the build context"
         passed = {service.name for service in services if service.env_files or _is_mounted(build, service)}
         other = next((one for one in services if one.kind == "image" and one.name not in passed), None)
         if other is not None:
@@ -79,6 +85,26 @@ def hide_secrets(build: Build, patterns: list[str], needs: Needs, code: Code, li
     edits[context.ignore_path] = [added(context.ignore_file, lines)]
     shown = ".env" if any(pattern.endswith(".env") for pattern in patterns) else ".env.*"
     yield Fix(f"keep {shown} out of the image", edits, line, Safety.REVIEW, tuple(notes))
+
+
+def _is_script(path: str, commands: str, context: Context) -> bool:
+    """Whether *path* is a script, or a makefile that a command uses."""
+    name = posixpath.basename(path)
+    if name in ("Makefile", "makefile", "GNUmakefile", "justfile", "Taskfile.yml"):
+        return re.search(r"\b(?:make|just|task)\b", commands) is not None
+    return path.endswith((".sh", ".bash")) or ("." not in name and (context.text(path) or "").startswith("#!"))
+
+
+def _loaded_by_flask(build: Build) -> str | None:
+    """Return what loads .env where Flask's own command, or ``app.run``, does."""
+    entry, cmd = start_steps(build)
+    text = " ".join(step.instruction.value for step in (entry, cmd) if step is not None)
+    if not re.search(r"flask\b.*\brun\b|\.py\b", text) or not any(
+        item.framework in ("flask", "quart") for item in build.project.applications
+    ):
+        return None
+    found = env_of_flask(build)
+    return "Flask" if found is not None and found[2].endswith(".env") and "flaskenv" not in found[2] else None
 
 
 def _is_mounted(build: Build, service: Service) -> bool:

@@ -19,19 +19,27 @@ from dockfix_transforms._ignore_lines import SECRET_FILES, added, listed
 from dockfix_transforms._secret_files import secret_files
 
 _VERSION_FROM_GIT: Final = pattern(
-    r"setuptools[-_]scm|versioneer|hatch-vcs|\bpbr\b|dynamic-versioning|dunamai|git-versioning|GitPython|pdm-backend.*scm|git-commit-id|git-properties",
+    r"setuptools[-_](?:scm|vcs|git)|versioneer|hatch-vcs|\bpbr\b|dynamic-versioning|dunamai|git-versioning|GitPython"
+    r"|pdm-backend.*scm|git-commit-id|git-properties|versioningit|flit[-_]scm|git-revision-date|git-authors|git-rev-sync"
+    r"|simple-git|\bvergen\b|shadow-rs|git[-_]version\b|GitVersion|MinVer|[\"']git[\"']\s*[,)]",
     re.I,
-    words=("scm", "versioneer", "hatch-vcs", "pbr", "dynamic-versioning", "dunamai", "git"),
+    words=("scm", "vcs", "versioneer", "pbr", "dynamic-versioning", "dunamai", "git", "vergen", "shadow-rs", "minver"),
 )
 _GIT_COMMAND: Final = pattern(
     r"\bgit\s+(?:-\S+\s+(?:\S+\s+)?)*(?:rev-parse|describe|log|show|status|diff|submodule|rev-list|ls-files|tag)\b",
     words=("git",),
 )
 _MANIFEST: Final = pattern(
-    r"(?:.*/)?(?:pyproject\.toml|setup\.(?:py|cfg)|requirements[^/]*\.txt|Makefile|package\.json|[^/]*\.gemspec|build\.gradle(?:\.kts)?|pom\.xml)\Z"
+    r"(?:.*/)?(?:pyproject\.toml|setup\.(?:py|cfg)|requirements[^/]*\.txt|Makefile|package\.json|[^/]*\.gemspec"
+    r"|build\.gradle(?:\.kts)?|pom\.xml|mkdocs\.yml|build\.rs|Cargo\.toml|[^/]*\.csproj|Directory\.Build\.props"
+    r"|[\w.-]*\.config\.[cm]?[jt]s|gulpfile\.js|justfile|Taskfile\.ya?ml|CMakeLists\.txt)\Z"
 )
 _MAKES_VENV: Final = pattern(r"-m\s+venv|virtualenv|\b(?:uv|poetry|pipenv|pdm)\b")
-_NODE_INSTALL: Final = pattern(r"\b(?:npm|yarn|pnpm|bun)\b")
+_NODE_INSTALL: Final = pattern(
+    r"\b(?:npm|pnpm|bun)\b(?:\s+-\S+)*\s+(?:ci|i|install|add|clean-install|isntall)\b"
+    r"|\byarn\b(?:\s+(?:install|add|workspaces|-)|\s*(?:$|&&|;|\|\|))|[\"'](?:npm|pnpm|yarn|bun)[\"']",
+    re.MULTILINE,
+)
 _COMPOSE: Final = pattern(r"(?:docker-)?compose(?:[.-][^/]*)?\.ya?ml\Z")
 _ENVIRONMENTS: Final = (".venv", "venv", "env")
 _SUFFIXES: Final = (".dockerfile", ".Dockerfile")
@@ -174,9 +182,12 @@ def _entries(build: Build, context: Context) -> Iterator[_Entry]:
         yield _Entry("Python", "htmlcov", ("htmlcov/index.html",))
     manifests = [path for path in paths if path == "package.json" or path.endswith("/package.json")]
     if manifests and _NODE_INSTALL.search(commands_of(build)):
-        nested = any("/" in path for path in manifests)
-        witnesses = tuple(posixpath.join(posixpath.dirname(path), "node_modules/x") for path in manifests)
-        yield _Entry("Node", "**/node_modules" if nested else "node_modules", witnesses)
+        folders = [posixpath.dirname(path) for path in manifests if "/" in path]
+        places = [path for path in manifests if "/" not in path or _installs_in(build, posixpath.dirname(path))]
+        witnesses = tuple(posixpath.join(posixpath.dirname(path), "node_modules/x") for path in places)
+        whole = len(places) == len(manifests)
+        if witnesses and (whole or "package.json" in places):
+            yield _Entry("Node", "**/node_modules" if folders and whole else "node_modules", witnesses)
     editors = "Editors and system files"
     yield _Entry(editors, ".idea", (".idea/x",))
     yield _Entry(editors, ".vscode", (".vscode/x",))
@@ -199,6 +210,16 @@ def _entries(build: Build, context: Context) -> Iterator[_Entry]:
             yield _Entry("Docker", pattern, tuple(found))
     for path in secret_files(build):
         yield _Entry(SECRET_FILES, path, (path,))
+
+
+def _installs_in(build: Build, folder: str) -> bool:
+    """Whether the Dockerfile names *folder*, or all packages below the root are installed together."""
+    context = build.project.context
+    if any(context.has(name) for name in ("pnpm-workspace.yaml", "lerna.json", "nx.json", "turbo.json")):
+        return True
+    if '"workspaces"' in (context.text("package.json") or ""):
+        return True
+    return posixpath.basename(folder) in build.dockerfile.text
 
 
 def _secrets(context: Context) -> Iterator[_Entry]:
@@ -226,6 +247,15 @@ def _absent(entry: _Entry, present: IgnoreFile) -> bool:
     return None in deciding
 
 
+def _is_named_script(path: str, commands: str, context: Context) -> bool:
+    """Whether a command of the Dockerfile names the script *path*."""
+    name = posixpath.basename(path)
+    if "." in name and not name.endswith((".sh", ".bash", ".js", ".mjs", ".cjs", ".rb")):
+        return False
+    named = re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w.-])", commands)
+    return named is not None and ("." in name or (context.text(path) or "").startswith("#!"))
+
+
 def _needed(entry: _Entry, build: Build, context: Context, code: Code) -> str | None:
     """Return why the build or the program needs what the line hides, None where nothing shows that."""
     name = entry.pattern.removeprefix("**/")
@@ -236,7 +266,7 @@ def _needed(entry: _Entry, build: Build, context: Context, code: Code) -> str | 
         if _GIT_COMMAND.search(commands):
             return "a RUN asks git"
         for path in context.paths:
-            if _MANIFEST.match(path):
+            if _MANIFEST.match(path) or _is_named_script(path, commands, context):
                 text = context.text(path) or ""
                 if _VERSION_FROM_GIT.search(text) or _GIT_COMMAND.search(text):
                     return f"{path} asks git or takes the version from it"

@@ -1,0 +1,12 @@
+from flask import Flask
+
+app = Flask(__name__)
+
+
+@app.route("/")
+def index():
+    return "hello"
+
+from dulwich.repo import Repo
+
+HEAD = Repo('.').head()

@@ -1,0 +1,3 @@
+#!/bin/sh
+export VERSION=$(git rev-parse HEAD)
+exec gunicorn app:app

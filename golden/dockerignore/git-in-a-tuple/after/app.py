@@ -1,0 +1,12 @@
+from flask import Flask
+
+app = Flask(__name__)
+
+
+@app.route("/")
+def index():
+    return "hello"
+
+import subprocess
+
+VERSION = subprocess.check_output(('git', 'describe'))

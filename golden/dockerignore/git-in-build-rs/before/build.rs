@@ -1,0 +1,1 @@
+fn main() { Command::new("git").args(["rev-parse"]); }

@@ -1,0 +1,1 @@
+const c = require('child_process').execSync('git rev-parse HEAD')
