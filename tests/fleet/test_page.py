@@ -134,7 +134,8 @@ def test_it_loads_nothing(page: Path) -> None:
         ("", {"acme/r0", "acme/r1", "acme/r2", "acme/unchanged", "acme/refused", "acme/evil", "acme/gone"}),
         ("#state=merged", {"acme/r1"}),
         ("#state=changed&transform=pip-no-cache-dir&name=evil", {"acme/evil"}),
-        ("#transform=pip-no-cache-dir", {"acme/r0", "acme/r1", "acme/r2", "acme/evil"}),
+        ("#transform=pip-no-cache-dir", {"acme/r0", "acme/r1", "acme/r2", "acme/evil", "acme/refused"}),
+        ("#state=refused&transform=pip-no-cache-dir", {"acme/refused"}),
         ("#state=open&name=nothing", set()),
     ],
 )

@@ -40,7 +40,7 @@ def write_page(campaign: Campaign, folder: str, output: str | None = None) -> st
         transforms: Counter[str] = Counter()
         for one in journal.standings():
             counts[one.state] += 1
-            transforms.update(one.transforms)
+            transforms.update(_concerned(one, _result(journal, one)))
         script, style = _beside("page.js"), _beside("page.css")
         pieces = environment.from_string(_beside("page.html.jinja")).generate(
             title=campaign.title,
@@ -93,6 +93,7 @@ def _repositories(journal: Journal) -> Iterator[dict[str, Any]]:
             "pull": _link(one.pull_url),
             "number": one.number,
             "transforms": one.transforms,
+            "concerned": _concerned(one, result),
             "fixes": result.get("fixes", ()),
             "suggestions": result.get("suggestions", ()),
             "skips": result.get("skips", ()),
@@ -101,6 +102,16 @@ def _repositories(journal: Journal) -> Iterator[dict[str, Any]]:
             "diffs": [_diff(file["diff"]) for file in result.get("files", ()) if file["diff"]],
             "seconds": _seconds(one),
         }
+
+
+def _result(journal: Journal, one: Standing) -> dict[str, Any]:
+    result: dict[str, Any] = json.loads(journal.document(one.name)).get("result", {})
+    return result
+
+
+def _concerned(one: Standing, result: dict[str, Any]) -> tuple[str, ...]:
+    """Return the transforms that change the repository; where none does, those that left something alone."""
+    return one.transforms or tuple(dict.fromkeys(skip["transform"] for skip in result.get("skips", ())))
 
 
 def _seconds(one: Standing) -> str:
