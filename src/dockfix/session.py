@@ -212,6 +212,14 @@ def settings_for(root: str, request: Request) -> Settings:
     return Settings(chosen, request.safe_only or config.safe_only, config.options, known)
 
 
+def summaries(request: Request) -> dict[str, str]:
+    """Return what each transform does, in a line, by its name; none where they cannot be loaded."""
+    try:
+        return {item.name: item.summary for item in _transforms(request.transform_files)}
+    except RegistryError:
+        return {}
+
+
 @cache
 def _transforms(files: tuple[str, ...]) -> tuple[Transform, ...]:
     return load_transforms(files)

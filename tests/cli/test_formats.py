@@ -51,4 +51,23 @@ def test_sarif_places_results(shown: str) -> None:
         ("say-uno", "warning", "Dockerfile", 2),
         ("say-uno", "note", "Dockerfile", 1),
     ]
-    assert [rule["id"] for rule in run["tool"]["driver"]["rules"]] == ["say-due", "say-uno"]
+    rules = run["tool"]["driver"]["rules"]
+    assert [(rule["id"], rule["shortDescription"]["text"]) for rule in rules] == [
+        ("say-due", "Say due."),
+        ("say-uno", "Say uno."),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("form", "expected"),
+    [
+        ("github", "::error file=missing,title=dockfix::no such file or folder\n"),
+        ("markdown", "### Errors\n\n- missing: no such file or folder\n"),
+        ("sarif", '"executionSuccessful": false'),
+        ("json", '"message": "no such file or folder"'),
+    ],
+)
+def test_every_format_tells_what_went_wrong(tmp_path: Path, form: str, expected: str) -> None:
+    done = dockfix("--format", form, "missing", cwd=tmp_path)
+    assert done.returncode == 2
+    assert expected in done.stdout

@@ -14,7 +14,7 @@ from dockfix.cli.screen import check_output, colours, printable, show
 from dockfix.records import replace
 from dockfix.report import text
 from dockfix.result import Failure
-from dockfix.session import Outcome, Request, find_repositories, run_all
+from dockfix.session import Outcome, Request, find_repositories, run_all, summaries
 
 MANY: Final = 200
 """From so many Dockerfiles on, several processes are worth their start."""
@@ -56,7 +56,7 @@ def run(arguments: Arguments) -> int:
     if written:
         wanted, outcomes = outcomes, [write(outcome) for outcome in outcomes]
         written = wanted == outcomes or any(outcome.changes for outcome in outcomes)
-    show(_rendered(outcomes, failures, mode, form, output, written), output)
+    show(_rendered(outcomes, failures, request, mode, form, output, written), output)
     if asks and any(outcome.changes for outcome in outcomes):
         from dockfix.cli.asking import ask
 
@@ -101,6 +101,7 @@ def write(outcome: Outcome) -> Outcome:
 def _rendered(
     outcomes: Sequence[Outcome],
     failures: Sequence[Failure],
+    request: Request,
     mode: str | None,
     form: str,
     output: str | None,
@@ -115,17 +116,17 @@ def _rendered(
     if form == "sarif":
         from dockfix.report import sarif
 
-        yield sarif.render(outcomes)
+        yield sarif.render(outcomes, failures, summaries(request))
         return
     if form == "github":
         from dockfix.report import github
 
-        yield from github.render(outcomes)
+        yield from github.render(outcomes, failures)
         return
     if form == "markdown":
         from dockfix.report import markdown
 
-        yield from markdown.render(outcomes)
+        yield from markdown.render(outcomes, failures)
         return
     paint = text.colour if form == "text" and output is None and colours() else text.plain
     if mode == "check" and form == "text":

@@ -5,15 +5,18 @@ https://docs.github.com/en/actions/reference/workflow-commands-for-github-action
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from dockfix.report.mask import mask_of
+from dockfix.result import Failure
 from dockfix.session import Outcome
 
 
-def render(outcomes: Sequence[Outcome]) -> Iterator[str]:
-    """Yield a line for every fix, suggestion, refusal and failure."""
+def render(outcomes: Sequence[Outcome], failures: Iterable[Failure] = ()) -> Iterator[str]:
+    """Yield a line for every fix, suggestion, refusal and failure; *failures* are those of no repository."""
     mask = mask_of(outcomes)
+    for failure in failures:
+        yield _command("error", failure.path, failure.line, "dockfix", mask.text(failure.message))
     for outcome in map(mask.outcome, outcomes):
         prefix, result = outcome.repository.prefix if len(outcomes) > 1 else "", outcome.result
         for done in result.fixes:

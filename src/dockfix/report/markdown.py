@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
+from dockfix.records import replace
 from dockfix.report.mask import mask_of
 from dockfix.report.text import place
+from dockfix.result import Failure
 from dockfix.session import Outcome
 from dockfix.transform import Safety
 
 
-def render(outcomes: Sequence[Outcome]) -> Iterator[str]:
-    """Yield what was done, what was refused, what went wrong, and the diff."""
+def render(outcomes: Sequence[Outcome], failures: Iterable[Failure] = ()) -> Iterator[str]:
+    """Yield what was done, what was refused, what went wrong, and the diff; *failures* are those of no repository."""
     mask = mask_of(outcomes)
+    yield from _errors([replace(failure, message=mask.text(failure.message)) for failure in failures])
     for outcome in map(mask.outcome, outcomes):
         prefix, result = outcome.repository.prefix, outcome.result
         if len(outcomes) > 1:
@@ -35,15 +38,19 @@ def render(outcomes: Sequence[Outcome]) -> Iterator[str]:
                 where = _code(place(prefix, skip.path, skip.line))
                 yield f"- **{skip.transform}** {where}: {_text(skip.reason)}\n"
             yield "\n"
-        if result.failures:
-            yield "### Errors\n\n"
-            for failure in result.failures:
-                yield f"- {_text(str(failure))}\n"
-            yield "\n"
+        yield from _errors(result.failures)
         if outcome.changes:
             patch = "".join(mask.diff(change) for change in outcome.changes if change.before != change.after)
             fence = _fence(patch)
             yield f"### Diff\n\n{fence}diff\n{patch}{fence}\n\n"
+
+
+def _errors(failures: Sequence[Failure]) -> Iterator[str]:
+    if failures:
+        yield "### Errors\n\n"
+        for failure in failures:
+            yield f"- {_text(str(failure))}\n"
+        yield "\n"
 
 
 def _fence(text: str) -> str:

@@ -6,18 +6,27 @@ https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from urllib.parse import quote
 
 from dockfix.report.mask import mask_of
+from dockfix.result import Failure
 from dockfix.session import Outcome
 
 
-def render(outcomes: Sequence[Outcome]) -> str:
-    """Return one SARIF document with a result for every fix, suggestion and refusal."""
+def render(
+    outcomes: Sequence[Outcome],
+    failures: Iterable[Failure] = (),
+    summaries: Mapping[str, str] = MappingProxyType({}),
+) -> str:
+    """Return one SARIF document with a result for every fix, suggestion and refusal.
+
+    *failures* are those of no repository; *summaries* says in a line what each transform does.
+    """
     results: list[dict[str, object]] = []
-    errors: list[dict[str, object]] = []
     mask = mask_of(outcomes)
+    errors: list[dict[str, object]] = [_error(mask.text(str(failure))) for failure in failures]
     for outcome in map(mask.outcome, outcomes):
         prefix, result = outcome.repository.prefix if len(outcomes) > 1 else "", outcome.result
         for done in result.fixes:
@@ -28,9 +37,9 @@ def render(outcomes: Sequence[Outcome]) -> str:
             results.append(_result(done.transform, "note", message, prefix + done.path, done.line))
         for skip in result.skips:
             results.append(_result(skip.transform, "note", f"left alone: {skip.reason}", prefix + skip.path, skip.line))
-        errors += ({"level": "error", "message": {"text": str(failure)}} for failure in result.failures)
+        errors += (_error(str(failure)) for failure in result.failures)
     run = {
-        "tool": {"driver": {"name": "dockfix", "rules": _rules(str(item["ruleId"]) for item in results)}},
+        "tool": {"driver": {"name": "dockfix", "rules": _rules((str(item["ruleId"]) for item in results), summaries)}},
         "invocations": [{"executionSuccessful": not errors, "toolExecutionNotifications": errors}],
         "results": results,
     }
@@ -38,8 +47,15 @@ def render(outcomes: Sequence[Outcome]) -> str:
     return json.dumps(document, indent=2) + "\n"
 
 
-def _rules(names: Iterable[str]) -> list[dict[str, object]]:
-    return [{"id": name} for name in sorted(set(names))]
+def _error(text: str) -> dict[str, object]:
+    return {"level": "error", "message": {"text": text}}
+
+
+def _rules(names: Iterable[str], summaries: Mapping[str, str]) -> list[dict[str, object]]:
+    return [
+        {"id": name, "name": name, "shortDescription": {"text": summaries.get(name) or name}}
+        for name in sorted(set(names))
+    ]
 
 
 def _result(rule: str, level: str, message: str, path: str, line: int) -> dict[str, object]:
