@@ -145,7 +145,7 @@ def _routes(
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             for decorator in node.decorator_list:
                 path = _path(decorator, names)
-                if path is not None and _open(node, names):
+                if path is not None and _open(node, names) and not (path.endswith("/status") and _injected(node)):
                     yield prefix + path
     for node in ast.walk(module.tree):
         if (
@@ -209,6 +209,13 @@ def _path(decorator: ast.expr, names: set[str]) -> str | None:
         return None
     first = decorator.args[0] if decorator.args else _keyword(decorator, "path") or _keyword(decorator, "rule")
     return text_of(first) or None
+
+
+def _injected(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Whether FastAPI gives the function something, such as a database: a status then may be that of its data."""
+    import ast
+
+    return "Depends" in ast.unparse(function.args)
 
 
 def _open(function: ast.FunctionDef | ast.AsyncFunctionDef, names: set[str]) -> bool:
