@@ -213,6 +213,9 @@ def give_builds(services: list[Runner], names: tuple[str, ...], edits: dict[str,
         editing = Editing(file.text)
         editing.apply(edits.get(path, ()))
         for service in mine:
+            if "build" not in file.services[service.name] and service.service.kind == "built":
+                reason = f"{service.name} is built as another file says, which would have to give build secrets"
+                raise Obstacle(reason, service.service.line, path)
             if "build" in file.services[service.name] and not _add_build_secrets(editing, service.name, names):
                 reason = f"{service.name} cannot be given build secrets as {file.name} is written"
                 raise Obstacle(reason, service.service.line, path)
