@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from itertools import chain
-from posixpath import basename, dirname, join, normpath
+from collections.abc import Iterator, Sequence, Set
+from itertools import chain, pairwise
+from posixpath import basename, dirname, join, normpath, relpath
 from typing import Final
 
 from dockfix.build.copies import Copy
@@ -37,6 +37,7 @@ _PROGRAM: Final = pattern(
 _HARMLESS: Final = pattern(
     r"(?:-m pip )?(?:config|cache|clean|--version|list|check|freeze|self|env|info)\b|-m venv\b|venv\b"
 )
+_FILE_OPTIONS: Final = frozenset({"--cert", "--client-cert", "--config-file", "--extra-search-dir"})
 _OF_THE_SYSTEM: Final = ("/usr/share/", "/usr/lib/", "/etc/")
 _REMOVABLE: Final = ("-", "/var/", "/tmp/", "/root/.cache", "~/.cache", "$HOME/.cache")
 
@@ -74,6 +75,17 @@ class Place:
     def brings(self, target: str) -> bool:
         """Whether the moved COPY brings *target*, a path of the image."""
         return origin_of(self.moved, self.build.project.context, target) is not None
+
+    def leads_into(self, target: str) -> bool:
+        """Whether *target*, a path of the image, is a file or a folder that the moved COPY brings below its goal."""
+        if self.brings(target):
+            return True
+        below = relpath(target, self.moved.destination or "/")
+        if below.startswith("..") or below == ".":
+            return False
+        context = self.build.project.context
+        sources = (normpath("/" + (source.value or "")).lstrip("/") for source in self.moved.sources)
+        return any(context.files.is_directory(context.repository_path(normpath(join(name, below)))) for name in sources)
 
 
 def needs_of(place: Place, step: Step) -> Needs | None:
@@ -144,16 +156,38 @@ def _read(place: Place, step: Step, install: Install) -> tuple[Manifest, ...]:
         install = replace(install, requirements=tuple(name for name in install.requirements if name not in written))
     moved = place.moved
     context = place.build.project.context
-    setting = settings_of(step.env, step.workdir, lambda target: origin_of(moved, context, target))
+    setting = settings_of(step.env, step.workdir, place.leads_into)
     if setting is not None:
         raise Unknown(f"{setting} names settings that come with the source")
     manifests = manifests_of(install, context, place.origin)
+    _check_words(place, install, {manifest.target for manifest in manifests})
     texts = (other.instruction.value for other in chain(place.earlier, (step,)) if other.keyword == "RUN")
     folder = environment_folder(install, step.env, texts, place.origin, context)
     if folder is not None and lets_in(moved, context, folder):
         name = basename(folder)
         raise Unknown(f"a {name} of the build context would come over the one that it makes: .dockerignore lets it in")
     return manifests
+
+
+def _check_words(place: Place, install: Install, known: Set[str]) -> None:
+    """Raise ``Unknown`` where options of *install* name other files of the source, or uv reads settings there."""
+    if install.workdir is None:
+        return
+    for previous, word in pairwise(install.command.words):
+        value = (word.value or "").rpartition("=")[2]
+        if "/" not in value and previous.value not in _FILE_OPTIONS:
+            continue
+        target = normpath(join(install.workdir, value))
+        if "://" not in value and value and target not in known and place.leads_into(target):
+            raise Unknown(f"it reads {value}, which comes with the source")
+    if install.manager == "uv-pip":
+        for name in ("uv.toml", "pyproject.toml"):
+            target = normpath(join(install.workdir, name))
+            source = place.origin(target) if place.brings(target) else None
+            if source is not None and (
+                name == "uv.toml" or "[tool.uv" in (place.build.project.context.text(source) or "")
+            ):
+                raise Unknown(f"{source} may have settings of uv")
 
 
 def _missing(place: Place, manifests: Sequence[Manifest]) -> tuple[Manifest, ...]:
@@ -176,6 +210,10 @@ def source_free(place: Place, step: Step, script: Script, command: Command) -> b
     text = " ".join(word.raw for word in words)
     if not all(_harmless(place, step, redirect) for redirect in command.redirects):
         return False
+    if name not in ("echo", "mkdir", "set", "cd", "cp", "ln") and step.workdir is not None:
+        named = (word.value for word in words if word.value and re.search(r"[/.]", word.value))
+        if any(place.leads_into(normpath(join(step.workdir, value.rpartition("=")[2]))) for value in named):
+            return False
     if name == "cd":
         return True
     if _PROGRAM.match(name):

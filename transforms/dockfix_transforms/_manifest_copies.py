@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from posixpath import basename
 from typing import Final
@@ -9,11 +10,13 @@ from typing import Final
 from dockfix.build.copies import Copy
 from dockfix.build.model import Build, Stage, Step
 from dockfix.syntax.patterns import pattern
+from dockfix_transforms._obstacle import Obstacle
 
 _MANIFEST: Final = pattern(
     r"(?:.*\.(?:txt|in|lock|pip)|pyproject\.toml|poetry\.toml|uv\.toml|\.python-version|setup\.(?:py|cfg)|Pipfile|constraints.*|requirements)\Z"
 )
 _TEST: Final = pattern(r"(?:^|/)(?:tests?|docs?)/|(?:^|/)(?:test_[^/]*|conftest)\.py\Z")
+_EDITABLE: Final = pattern(r"^[ \t]*(?:-e|--editable)[ =]+[\"']?(?!(?:git|hg|svn|bzr)\+|https?:)\S", re.MULTILINE)
 _REQUIREMENTS: Final = pattern(r"(?:requirements|constraints)(?:[-_.][\w.-]+)?\.(?:txt|in)\Z|requirements\Z")
 
 
@@ -34,6 +37,18 @@ def included(build: Build, stage: Stage, wanted: set[str]) -> set[str]:
             if basename(path) in wanted and not path.endswith((".toml", ".lock")) and context.has(path):
                 found.update(basename(name) for name in reachable_manifests(context.text, path)[0])
     return found
+
+
+def check_editable(build: Build, stage: Stage, installs: Sequence[Step]) -> None:
+    """Raise ``Obstacle`` where a requirements file has an editable install, which points into the source tree."""
+    wanted = {basename(name) for step in installs for install in step.installs for name in install.requirements}
+    wanted |= included(build, stage, wanted)
+    context = build.project.context
+    for path in context.paths if wanted else ():
+        if basename(path) in wanted and (found := _EDITABLE.search(context.text(path) or "")):
+            line = (context.text(path) or "").count("\n", 0, found.start()) + 1
+            where = context.repository_path(path)
+            raise Obstacle("an editable install points into the source tree", line, where)
 
 
 def dispensable(build: Build, stage: Stage, copy: Copy, wanted: set[str], installs: Sequence[Step]) -> bool:

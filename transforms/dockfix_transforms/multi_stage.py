@@ -18,6 +18,7 @@ from dockfix_transforms import _stage_roles
 from dockfix_transforms._compose_runs import check_services
 from dockfix_transforms._environments import ACTIVE, Environment, counts, environment_of, leads_to
 from dockfix_transforms._lost_tools import check_uses, libraries_of_compilers, lost_packages
+from dockfix_transforms._manifest_copies import check_editable
 from dockfix_transforms._obstacle import Obstacle
 from dockfix_transforms._runners import without_runners
 from dockfix_transforms._split_obstacles import check_base, check_calls, check_start
@@ -138,6 +139,7 @@ def _fix(build: Build, stage: Stage, installs: list[Step], style: _Style) -> Fix
         if not environment.own:
             check_services(build, plan.target)
     moved = [step for step in stage.steps if (role := roles.get(step.line)) and role.builder and not role.final]
+    check_editable(build, stage, installs)
     check_uses(build, stage, lost, moved)
     check_calls(build, stage, lost)
     lean = _lean(stage, roles, moved)

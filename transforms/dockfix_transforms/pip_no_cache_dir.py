@@ -27,6 +27,13 @@ _CACHE_VARIABLES: Final = {
     "uv-sync": "UV_CACHE_DIR",
     "poetry": "POETRY_CACHE_DIR",
 }
+_OFFLINE: Final = {
+    "uv-pip": pattern(r"\buvx?\b[^\n;&|]*--offline|\bUV_OFFLINE\b"),
+    "uv-sync": pattern(r"\buvx?\b[^\n;&|]*--offline|\bUV_OFFLINE\b"),
+    "npm": pattern(r"\bnpm\b[^\n;&|]*--(?:prefer-)?offline|\bnpm_config_(?:prefer_)?offline\b", re.IGNORECASE),
+    "conda": pattern(r"\b(?:conda|mamba)\b[^\n;&|]*--offline|\bCONDA_OFFLINE\b"),
+    "yum": pattern(r"\b(?:yum|dnf)\b[^\n;&|]*\s(?:-C|--cacheonly)\b"),
+}
 _CLEANS: Final = pattern(
     r"\bpip3? cache purge|\bpoetry cache clear|\b(?:uv|yarn|npm) cache (?:clean|purge)"
     r"|\b(?:conda|mamba|micromamba) clean|\b(?:yum|dnf|microdnf|tdnf) clean",
@@ -53,8 +60,8 @@ def pip_no_cache_dir(build: Build) -> Iterator[Fix | Skip]:
 
     When it holds back: the cache is switched off by a variable or removed in the same RUN; a cache mount on it (a
     ``--no-cache-dir`` makes the mount useless, and goes); ``pip download``, ``pip wheel``, ``pip config``; ``apk``
-    ``update`` in the same RUN, which fills what ``--no-cache`` would not read; Poetry before 1.2; shell that is
-    not plain.
+    ``update`` in the same RUN, which fills what ``--no-cache`` would not read; a command that takes packages from the
+    cache alone (``--offline``); Poetry before 1.2; shell that is not plain.
 
     Source: pip's documentation, "Caching" (https://pip.pypa.io/en/stable/topics/caching/); each manager's in the table
     ``knowledge/package_managers.toml``.
@@ -62,10 +69,11 @@ def pip_no_cache_dir(build: Build) -> Iterator[Fix | Skip]:
     mount = build.options.get("style") == "cache-mount"
     shipped = _shipped(build)
     found = [step for step in build.steps if step.keyword == "RUN" and step.installs]
+    offline = _offline(build)
     poetry = any(install.manager == "poetry" for step in found for install in step.installs)
     old = frozenset({"poetry"}) if poetry and old_poetry(build.steps) else frozenset()
     for step in found:
-        yield from _step(build, step, mount, step.stage in shipped, old)
+        yield from _step(build, step, mount, step.stage in shipped, old, offline)
 
 
 def _caches(step: Step, install: Install, rule: Mapping[str, Any]) -> tuple[str, ...]:
@@ -94,8 +102,22 @@ def _shipped(build: Build) -> frozenset[int]:
     return frozenset(found)
 
 
-def _step(build: Build, step: Step, mount: bool, shipped: bool, old: Set[str]) -> Iterator[Fix | Skip]:
-    """Yield what is done to the installs of a RUN; *old* are managers that do not know the option yet."""
+def _offline(build: Build) -> frozenset[str]:
+    """Return the managers of which a command takes packages from the cache alone, so that an earlier one fills it."""
+    texts = [
+        step.instruction.value for step in build.steps if step.keyword in ("RUN", "CMD", "ENTRYPOINT", "ENV", "ARG")
+    ]
+    text = "\n".join(texts) if any("ffline" in text or "OFFLINE" in text or " -C " in text for text in texts) else ""
+    return frozenset(manager for manager, expression in _OFFLINE.items() if text and expression.search(text))
+
+
+def _step(
+    build: Build, step: Step, mount: bool, shipped: bool, old: Set[str], offline: Set[str]
+) -> Iterator[Fix | Skip]:
+    """Yield what is done to the installs of a RUN; *old* are managers that do not know the option yet.
+
+    *offline* are managers whose cache another command reads.
+    """
     edits: list[Edit] = []
     names: list[str] = []
     mounts: dict[str, None] = {}
@@ -111,6 +133,11 @@ def _step(build: Build, step: Step, mount: bool, shipped: bool, old: Set[str]) -
                 )
             continue
         if _removed(install):
+            continue
+        if install.manager in offline:
+            yield Skip(
+                f"another command takes packages from the cache of {install.manager.partition('-')[0]}", step.line
+            )
             continue
         if mount and (folders := _caches(step, install, rule)):
             mounts.update(dict.fromkeys(folders))

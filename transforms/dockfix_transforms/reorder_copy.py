@@ -22,6 +22,7 @@ from dockfix_transforms._project_installs import Split
 
 _VARIABLE: Final = pattern(r"\$\{?(\w+)", words=("$",))
 _SOURCE: Final = pattern(r".*\.(?:py|js|ts|jsx|tsx|go|rb|php|html|vue|svelte)\Z")
+_OF_SYSTEM: Final = pattern(r"/(?:etc|lib\w*|bin|sbin|usr/(?:share|lib|bin|sbin|local/(?:share|lib|etc)))(?:/|\Z)")
 # More COPYs than any hand writes, and steps looked at: what keeps the work on a long file in proportion to its length.
 _MANY: Final = 100
 _LOOKED: Final = 2000
@@ -75,7 +76,8 @@ def reorder_copy(build: Build) -> Iterator[Fix | Skip]:
     not have or hides, or that names files of the source; settings of the package manager that come with the source; an
     install into a folder beside the manifest (``.venv``, ``node_modules``) that .dockerignore lets in; a project whose
     install cannot be told from that of its dependencies; a build context that the files do not establish; a command
-    between COPY and install that may read the source; a later COPY that would be overwritten; ONBUILD.
+    between COPY and install that may read the source; a folder of the system (certificates, settings of apt); a later
+    COPY that would be overwritten; ONBUILD.
 
     Source: Docker's documentation, "Optimize cache usage in builds"
     (https://docs.docker.com/build/cache/optimize/#order-your-layers).
@@ -112,6 +114,8 @@ def _stage(build: Build, stage: Stage) -> Iterator[Fix | Skip]:
 def _brings_source(build: Build, copy: Copy) -> bool:
     """Whether a COPY brings source code of the build context: all of it, a folder with code, or a file of code."""
     if copy.from_ is not None or copy.remote or copy.heredoc or copy.selective:
+        return False
+    if _OF_SYSTEM.match(copy.destination or ""):  # certificates, sources of packages: what other commands read
         return False
     if copy.everything:
         return True

@@ -43,6 +43,8 @@ _SETTINGS: Final = (
     *("PIP_CONFIG_FILE", "PIP_CONSTRAINT", "PIP_BUILD_CONSTRAINT", "PIP_REQUIREMENT", "PIP_FIND_LINKS", "NETRC"),
     *("UV_CONFIG_FILE", "UV_CONSTRAINT", "UV_BUILD_CONSTRAINT", "UV_OVERRIDE", "UV_FIND_LINKS", "PIPENV_PIPFILE"),
     *("NPM_CONFIG_USERCONFIG", "BUNDLE_GEMFILE", "COMPOSER", "GOFLAGS"),
+    *("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "PIP_CERT", "PIP_CLIENT_CERT", "NODE_EXTRA_CA_CERTS"),
+    *("GIT_SSL_CAINFO", "UV_CERT", "SSL_CERT_DIR", "GIT_SSH"),
 )
 _USER_SETTINGS: Final = (
     *("/etc/pip.conf", "/root/.pip/pip.conf", "/root/.config/pip/pip.conf", "/root/.netrc", "/root/.condarc"),
@@ -225,7 +227,9 @@ def _of_conda(install: Install, context: Context, origin: Callable[[str], str | 
     return tuple(found)
 
 
-def settings_of(env: Mapping[str, str | None], workdir: str | None, origin: Callable[[str], str | None]) -> str | None:
+def settings_of(
+    env: Mapping[str, str | None], workdir: str | None, origin: Callable[[str], str | bool | None]
+) -> str | None:
     """Return the variable or the path by which package managers read settings in a file of the source, None for none.
 
     *env* and *workdir* are those of the RUN that installs; *origin* is as for ``manifests_of``.
