@@ -31,7 +31,16 @@ def test_placeholders(value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["None", "{{ secret }}", "00000000-0000-0000", "dummy", "not-a-secret", "change_this_in_production"]
+    "value",
+    [
+        "None",
+        "{{ secret }}",
+        "00000000-0000-0000",
+        "dummy",
+        "not-a-secret",
+        "change_this_in_production",
+        "INSERT_API_KEY",
+    ],
 )
 def test_no_secrets(value: str) -> None:
     assert is_placeholder(value)

@@ -51,7 +51,7 @@ _STANDS_FOR: Final = pattern(
     r"|not.?(?:a.?|so.?|very.?|really.?)?(?:secret|used|set|needed|real)|unused|ignored?|fake|redacted|insert.*here"
     r"|(?:your|enter|put|add|set)[-_ .](?:own|very|strong|long|random|secret|api|key|token|pass|db|new|a\b|the\b|here)"
     r"|yours?(?:secret|api|key|token|pass).*|for.?(?:the.?)?build|build.?(?:only|time)|collectstatic"
-    r"|temp(?:orary)?.?(?:key|secret|build)).*|example(?:[-_ ].*)?|.*[-_ ]example|.*\.{3})\Z",
+    r"|temp(?:orary)?.?(?:key|secret|build)).*|insert[-_ .][\w .-]*|example(?:[-_ ].*)?|.*[-_ ]example|.*\.{3})\Z",
     2,  # re.IGNORECASE
 )
 _PATH: Final = pattern(
