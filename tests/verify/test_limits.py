@@ -89,6 +89,12 @@ def test_the_table_and_markdown(tmp_path: Path) -> None:
     assert re.search(r"^\| user \| root \| \w+ \| intended \|$", done.stdout, re.MULTILINE)
 
 
+def test_a_size_that_is_none(tmp_path: Path) -> None:
+    done = without_engine(tmp_path, "--memory", "plenty")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "'plenty' is no size such as 512m or 2g" in done.stderr
+
+
 def without_engine(tmp_path: Path, *options: str, programs: str = "") -> subprocess.CompletedProcess[str]:
     """Run `dockfix verify` where PATH has no engine but the script *programs*, as docker."""
     folder = copied("plain", tmp_path)

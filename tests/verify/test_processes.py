@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from dockfix.verify.process import Interrupts, capture, execute
+from dockfix.verify.process import Finished, Interrupts, capture, execute
 from dockfix.verify.progress import Progress
 
 CHILDREN = "import subprocess, sys; subprocess.Popen(['sleep', '60']).wait()"
@@ -26,6 +26,8 @@ def test_what_a_program_says() -> None:
     assert lines == ["one", "two"]
     assert not done.ok
     assert done.complaint == "oh"
+    asked = Finished(125, "", "invalid argument\nSee 'docker create --help'.\n")
+    assert asked.complaint == "invalid argument"
 
 
 def test_input_and_environment() -> None:

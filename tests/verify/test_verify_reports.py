@@ -54,6 +54,15 @@ def test_text() -> None:
     ]
 
 
+def test_a_line_without_end() -> None:
+    """Pip names all of the versions that there are."""
+    row = Row("builds", "yes", "no", Verdict.WORSE, ("0.1, " * 1000,))
+    long = VERIFIED._replace(rows=(row,), left_out=(LeftOut("slim-base", row.details),))
+    for text in ("".join(verify_text.render(long)), "".join(verify_markdown.render([long]))):
+        assert max(map(len, text.splitlines())) < 600
+    assert row.details[0] in verify_json.render([long])
+
+
 DONE = Done("app-config-from-env", "settings.py", 3, "take KEY from the environment", Safety.REVIEW, ("Set KEY.",), ())
 REWRITTEN = VERIFIED._replace(result=Result(fixes=(DONE, DONE)))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
@@ -21,6 +22,13 @@ from dockfix.verify.result import Outcome
 from dockfix.verify.session import Verified, engine_for_a_run, verify_repository
 
 
+def _size(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    """Return the size, as engines read it; a wrong one is told before anything is built."""
+    if re.fullmatch(r"\d+(?:\.\d+)?[bkmg]?", value, re.IGNORECASE) is None:
+        raise click.BadParameter(f"{value!r} is no size such as 512m or 2g.")
+    return value
+
+
 @click.command(name="verify")
 @click.argument("paths", nargs=-1, metavar="[PATH]...")
 @click.option("--write", is_flag=True, help="Leave out the transforms that break the image, and write the rest.")
@@ -34,7 +42,7 @@ from dockfix.verify.session import Verified, engine_for_a_run, verify_repository
 @click.option("--engine", type=click.Choice(["docker", "podman"]), help="The container engine; else one that answers.")
 @click.option("--timeout", type=click.FloatRange(1), default=1800.0, metavar="SECONDS", help="For one build.")
 @click.option("--wait", type=click.FloatRange(1), default=30.0, metavar="SECONDS", help="For a program to listen.")
-@click.option("--memory", default="2g", metavar="SIZE", help="The most that a container may use (default: 2g).")
+@click.option("--memory", default="2g", callback=_size, metavar="SIZE", help="For a container, at most (default: 2g).")
 @click.option("--build-arg", "arguments", multiple=True, metavar="NAME[=VALUE]", help="As docker build takes it.")
 @click.option("--target", metavar="STAGE", help="As docker build takes it.")
 @click.option("--secret", "secrets", multiple=True, metavar="id=...,src=...", help="As docker build takes it.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from dockfix.report.markdown import _code
 from dockfix.report.markdown import _text as _escaped
 from dockfix.report.text import harmless
-from dockfix.report.verify_text import done, ending
+from dockfix.report.verify_text import LONGEST, done, ending
 
 if TYPE_CHECKING:
     from dockfix.verify.session import Verified
@@ -26,16 +26,20 @@ def render(verified: Sequence[Verified], *, written: frozenset[str] | None = Non
             yield "\n"
             for row in one.rows:
                 if row.details and row.verdict.value != "same":
-                    yield f"- **{row.what}**: {_text('; '.join(row.details))}\n"
+                    yield f"- **{row.what}**: {_said(row.details)}\n"
             yield "\n"
         names, notes = done(one)
         if names:
             yield f"- done: {_text(names)}\n"
         yield from (f"- {_text(note)}\n" for note in notes)
         for left in one.left_out:
-            yield f"- left out: **{left.transform}**: {_text('; '.join(left.evidence))}\n"
+            yield f"- left out: **{left.transform}**: {_said(left.evidence)}\n"
         yield from (f"- {_text(note)}\n" for note in one.notes)
         yield f"\n{_text(ending(one, None if written is None else path in written))}.\n\n"
+
+
+def _said(lines: Sequence[str]) -> str:
+    return _text("; ".join(line if len(line) <= LONGEST else f"{line[:LONGEST]}…" for line in lines))
 
 
 def _text(text: str) -> str:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from dockfix.verify.session import Verified
 
 _WIDEST: Final = 44
+LONGEST: Final = 400
+"""Of a line that a program said."""
 _MARKS: Final = {"same": "note", "better": "+", "intended": "@", "not proved": "refused", "worse": "-"}
 ENDINGS: Final = {
     "unchanged": "nothing to change, so nothing was built",
@@ -38,7 +40,7 @@ def render(verified: Verified, paint: Paint = plain, *, written: bool | None = N
     for one in verified.left_out:
         yield paint(f"  left out: {one.transform}", "refused") + "\n"
         for line in one.evidence:
-            yield f"    {harmless(line)}\n"
+            yield f"    {harmless(_cut(line, LONGEST))}\n"
     for note in verified.notes:
         yield f"  {paint(note, 'note')}\n"
     yield f"  {ending(verified, written)}\n"
@@ -78,11 +80,11 @@ def _table(verified: Verified, paint: Paint) -> Iterator[str]:
         line = "  ".join(f"{text:{width}}" for text, width in zip(cells, widths, strict=True))
         yield f"  {line}  {paint(row.verdict.value, _MARKS[row.verdict.value])}\n"
         for detail in row.details if row.verdict.value != "same" else ():
-            yield f"  {'':{widths[0]}}  {paint(harmless(detail), 'note')}\n"
+            yield f"  {'':{widths[0]}}  {paint(harmless(_cut(detail, LONGEST)), 'note')}\n"
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= _WIDEST else f"{text[: _WIDEST - 1]}…"
+def _cut(text: str, most: int = _WIDEST) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def summary(all_of_them: Sequence[Verified]) -> str:

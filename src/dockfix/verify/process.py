@@ -14,6 +14,8 @@ from typing import BinaryIO, Final, NamedTuple
 
 _TICK: Final = 0.1
 _GRACE: Final = 5.0
+_HELP: Final = ("See '", "Run '", "For more help")
+"""Where to read on; what is wrong stands above it."""
 
 
 class Finished(NamedTuple):
@@ -32,8 +34,9 @@ class Finished(NamedTuple):
     def complaint(self) -> str:
         """Its last words, in one line."""
         lines = [line.strip() for line in (self.stderr or self.stdout).splitlines() if line.strip()]
+        telling = [line for line in lines if not line.startswith(_HELP)]
         if lines:
-            return lines[-1]
+            return (telling or lines)[-1]
         return "it ran out of time" if self.code is None else f"it ended with status {self.code}"
 
 
