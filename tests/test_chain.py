@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import dockerfile as oracle
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -219,6 +220,53 @@ def test_lines_of_other_files_are_those_before_any_change(before: str | None, li
     files = {"Dockerfile": TEXT} if before is None else {"Dockerfile": TEXT, "notes": before}
     _, result = try_transforms([named("a", adding("1", "x")), named("b", adding("2", "y"))], files)
     assert [(done.path, done.line) for done in result.fixes] == [("notes", line) for line in lines]
+
+
+@pytest.mark.parametrize("escape", ["\\", "`"])
+@pytest.mark.parametrize(
+    "end",
+    [
+        *(
+            "ENV G=1 @",
+            "ENV G=1 @\n",
+            "ENV G=1 @\n@",
+            "ENV G=1 @\n  @\n",
+            "ENV G=1 @\n# note\n@\n# more\n",
+            "RUN x @ \n",
+        ),
+        *("RUN x @\n# note", "RUN x @\n# note @\n", "RUN x @\r\n@\r\n", "RUN x@@\n", "RUN <<E\n@\nE\n", "RUN x @\n\n"),
+    ],
+)
+def test_what_is_added_behind_a_continuation_into_nothing_is_an_instruction_of_its_own(end: str, escape: str) -> None:
+    text = ("# escape=`\n" if escape == "`" else "") + "FROM a\n" + end.replace("@", escape)
+
+    def add(build: Build) -> Items:
+        size = len(build.dockerfile.text)
+        if "USER" not in build.dockerfile.text:
+            newline = "" if build.dockerfile.text.endswith("\n") else "\n"
+            yield Fix("a user", {build.path: [insert(size, f"{newline}USER x\n")]}, 1)
+
+    files, result = try_transforms([named("add", add)], {"Dockerfile": text})
+    commands = [command.cmd for command in oracle.parse_string(files["Dockerfile"]) if command.cmd]
+    assert [command.upper() for command in commands[-2:]] == [end[:3], "USER"]
+    assert len(commands) == 3
+    assert not result.failures
+
+
+def test_a_fix_that_makes_pairs_malformed_is_undone() -> None:
+    breaking = named("breaking", replacing("A=b", "A=b c"))
+    files, result = try_transforms([breaking], {"Dockerfile": "FROM a\nENV A=b\n"})
+    assert files["Dockerfile"] == "FROM a\nENV A=b\n"
+    assert not result.fixes
+    assert ["ENV needs NAME=value" in failure.message for failure in result.failures] == [True]
+
+
+def test_a_dockerfile_that_cannot_be_understood_any_more_gets_its_text_back() -> None:
+    first, second = named("a", replacing("one", "1")), named("b", replacing("FROM python:3.12\n", "ARG x\n"))
+    files, result = try_transforms([first, second, named("c", replacing("two", "2"))], {"Dockerfile": TEXT})
+    assert files["Dockerfile"] == TEXT
+    assert not result.fixes
+    assert result.failures
 
 
 def test_a_line_that_was_only_moved_keeps_its_number() -> None:

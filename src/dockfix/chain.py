@@ -17,7 +17,7 @@ from dockfix.merge import closing, inside, move_lines, syntax_error, without_ove
 from dockfix.project.files import Files
 from dockfix.records import record, replace
 from dockfix.result import Done, Failure, Refused, Result
-from dockfix.syntax.dockerfile import Dockerfile, DockerfileSyntaxError, Instruction, parse
+from dockfix.syntax.dockerfile import Dockerfile, DockerfileSyntaxError, parse
 from dockfix.syntax.edit import Edit, OverlapError, apply_edits
 from dockfix.transform import Fix, Safety, Skip, Transform
 
@@ -171,6 +171,7 @@ class _Run:
                 if quiet.get(transform.name) == tree.version:
                     continue
                 if not self._prepare(tree):
+                    self._take_back(tree, own, fixed)
                     return
                 if self._step(transform, tree, own):
                     changing.append(transform.name)
@@ -178,9 +179,13 @@ class _Run:
                     quiet[transform.name] = tree.version
             if not changing:
                 return
+        self.fail(f"no end after {ROUNDS} rounds: {', '.join(changing)} kept changing it; the file is left alone")
+        self._take_back(tree, own, fixed)
+
+    def _take_back(self, tree: _Tree, own: frozenset[str], fixed: int) -> None:
+        """Undo this run's changes: all fixes but the first *fixed*."""
         del self.fixes[fixed:]
         self.answers.clear()
-        self.fail(f"no end after {ROUNDS} rounds: {', '.join(changing)} kept changing it; the file is left alone")
         tree.restore(self.undo, own)
 
     def _prepare(self, tree: _Tree) -> bool:
@@ -207,15 +212,8 @@ class _Run:
             except DockerfileSyntaxError as error:
                 self.fail(error.message, error.line)
                 return False
-            if not dockerfile.instructions:
-                self.fail("holds no instruction; a Dockerfile needs at least FROM")
-                return False
-            bare = next((one for one in dockerfile.instructions if one.keyword == "FROM" and not one.value), None)
-            if bare is not None:
-                self.fail("FROM names no image", bare.line)
-                return False
-            if (odd := _malformed(dockerfile)) is not None:
-                self.fail(f"{odd.keyword} needs NAME=value", odd.line)
+            if (refused := _refused(dockerfile)) is not None:
+                self.fail(refused.message, refused.line)
                 return False
             if dockerfile is not self.checked and (disagreement := crosscheck(dockerfile)) is not None:
                 self.fail(disagreement)
@@ -352,15 +350,23 @@ class _Run:
             dockerfile = parse(after)
         except DockerfileSyntaxError as error:
             return f"the Dockerfile would not parse any more: line {error.line}: {error.message}"
+        if (refused := _refused(dockerfile)) is not None:
+            return f"the Dockerfile would not be taken any more: line {refused.line}: {refused.message}"
         disagreement = crosscheck(dockerfile)
         if disagreement is None:
             self.checked = dockerfile
         return disagreement
 
 
-def _malformed(dockerfile: Dockerfile) -> Instruction | None:
-    """Return the first ENV or LABEL in which a word is no pair, which BuildKit's parser refuses."""
+def _refused(dockerfile: Dockerfile) -> DockerfileSyntaxError | None:
+    """Return what BuildKit's parser has against instructions that are there, None where it takes them."""
     from dockfix.build.keyvalue import pairs_of
 
-    pairs = (one for one in dockerfile.instructions if one.keyword in ("ENV", "LABEL"))
-    return next((one for one in pairs if one.value.strip() and not pairs_of(one, dockerfile.escape)), None)
+    if not dockerfile.instructions:
+        return DockerfileSyntaxError(0, "holds no instruction; a Dockerfile needs at least FROM")
+    for one in dockerfile.instructions:
+        if one.keyword == "FROM" and not one.value:
+            return DockerfileSyntaxError(one.line, "FROM names no image")
+        if one.keyword in ("ENV", "LABEL") and one.value.strip() and not pairs_of(one, dockerfile.escape):
+            return DockerfileSyntaxError(one.line, f"{one.keyword} needs NAME=value")
+    return None

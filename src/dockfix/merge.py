@@ -95,14 +95,19 @@ def syntax_error(path: str, text: str) -> str | None:
 
 
 def closing(dockerfile: Dockerfile, edits: Iterable[Edit]) -> list[Edit]:
-    """Return the edit that closes an instruction at the end of the file, where *edits* add something behind it.
+    """Return the edits that close an instruction at the end of the file, where *edits* add something behind it.
 
-    A last line that ends in a continuation character continues into nothing: what is added would become part of it.
+    Last lines that end in a continuation character continue into nothing: what is added would become part of it.
     """
     instructions = dockerfile.instructions
     last = instructions[-1] if instructions else None
-    if last is None or last.heredocs or dockerfile.text[last.text_end : last.end].strip() != dockerfile.escape:
+    if last is None or last.heredocs or not any(edit.end >= last.end and edit.replacement for edit in edits):
         return []
-    if not any(edit.end >= last.end and edit.replacement for edit in edits):
-        return []
-    return [delete(last.text_end, dockerfile.text.index(dockerfile.escape, last.text_end) + 1)]
+    closed: list[Edit] = []
+    position = last.text_end
+    for line in dockerfile.text[last.text_end : last.end].splitlines(keepends=True):
+        if line.strip() == dockerfile.escape:
+            at = position + line.index(dockerfile.escape)
+            closed.append(delete(at if closed else last.text_end, at + 1))
+        position += len(line)
+    return closed

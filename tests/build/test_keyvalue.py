@@ -1,10 +1,11 @@
-"""Taking names out of ENV, ARG and LABEL."""
+"""The names and values of ENV, ARG and LABEL, and taking some of them out."""
 
 from __future__ import annotations
 
+import dockerfile as oracle
 import pytest
 
-from dockfix.build.keyvalue import without_names
+from dockfix.build.keyvalue import pairs_of, without_names
 from dockfix.syntax.dockerfile import parse
 from dockfix.syntax.edit import apply_edits
 
@@ -32,3 +33,22 @@ def test_without_names(before: str, names: set[str], after: str) -> None:
     edits = without_names(dockerfile, [one for one in dockerfile.instructions if one.keyword in ("ENV", "ARG")], names)
     assert apply_edits(text, edits).rstrip("\n") == ("FROM scratch\n\n" + after).rstrip("\n")
     parse(apply_edits(text, edits))
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("ENV A=b\xa0C=d\n", ["A", "C"]),
+        ("ENV A=b\u2028C=d\u3000E=f\n", ["A", "C", "E"]),
+        ('ENV A="b\xa0c"\n', ["A"]),
+        ("ENV A b\xa0c\n", ["A"]),
+        ("ENV A=b\xa0c\n", []),
+    ],
+)
+def test_words_end_at_any_white_space_as_they_do_for_buildkit(text: str, names: list[str]) -> None:
+    assert [pair.name for pair in pairs_of(parse(f"FROM a\n{text}").instructions[1])] == names
+    if names:
+        oracle.parse_string(f"FROM a\n{text}")
+    else:
+        with pytest.raises(oracle.GoParseError):
+            oracle.parse_string(f"FROM a\n{text}")

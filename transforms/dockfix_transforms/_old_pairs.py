@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from dockfix.build.expand import expand_word
+from dockfix.build.keyvalue import SPACE
 from dockfix.syntax.edit import Edit, insert
 from dockfix.syntax.patterns import pattern
 
 if TYPE_CHECKING:
     from dockfix.build.keyvalue import Pair
 
-_BLANK: Final = " \t\v\f\r\n"
 _GAP: Final = pattern(r"(?:[ \t]|[\\`][ \t]*\r?\n)+\Z")
 
 
@@ -74,11 +74,11 @@ def _in_quotes(raw: str, escape: str) -> tuple[str, bool]:
             inside = raw[at : end + 1]
             if end < 0 or any(one in inside[2:] for one in "'\"`\\$"):
                 raise Unclear("it has an expansion that is not plain")
-            several = several or any(one in inside for one in _BLANK)
+            several = several or not SPACE.isdisjoint(inside)
             parts.append(inside)
             at = end
         else:
-            several = several or char in _BLANK
+            several = several or char in SPACE
             parts.append(char)
         at += 1
     return "".join(parts), several

@@ -11,6 +11,10 @@ from dockfix.syntax.dockerfile import Dockerfile, Instruction
 from dockfix.syntax.edit import Edit, delete
 
 _BLANK: Final = " \t\v\f\r\n"
+SPACE: Final = frozenset(f"{_BLANK}\x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000") | frozenset(
+    map(chr, range(0x2000, 0x200B))
+)
+"""What separates words: white space by Go's ``unicode.IsSpace``, a no-break space among it."""
 
 
 @record
@@ -128,12 +132,12 @@ def _words(text: str, escape: str) -> Iterator[tuple[int, int]]:
     """Yield the spans of words; quotes and the escape character protect white space (BuildKit's ``parseWords``)."""
     position, size = 0, len(text)
     while position < size:
-        if text[position] in _BLANK:
+        if text[position] in SPACE:
             position += 1
             continue
         start = position
         quote = ""
-        while position < size and (quote or text[position] not in _BLANK):
+        while position < size and (quote or text[position] not in SPACE):
             char = text[position]
             if char == escape and quote != "'":
                 position += 1
