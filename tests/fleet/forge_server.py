@@ -465,7 +465,10 @@ class _Handler(BaseHTTPRequestHandler):
             ]
         if match := re.fullmatch(r"/groups/([^/]+)/projects", path):
             prefix = f"{unquote(match[1])}/"
-            return [self._project(repo) for name, repo in self.forge.repos.items() if name.startswith(prefix)]
+            found = [self._project(repo) for name, repo in self.forge.repos.items() if name.startswith(prefix)]
+            if not found:
+                raise Answer(404, {"message": "404 Group Not Found"})
+            return found
         match = re.fullmatch(r"/projects/([^/]+)(/.*)?", path)
         key = unquote(match[1]) if match else ""
         repo = next((repo for repo in self.forge.repos.values() if key in (repo.name, str(repo.id))), None)

@@ -283,6 +283,27 @@ def test_hooks_monitors_and_links_are_off(own_git: Git, rigged: Path, trap: Path
     assert not (rigged / "link").is_symlink()
 
 
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("submodule.recurse", "false"),
+        ("fetch.recurseSubmodules", "false"),
+        ("core.symlinks", "false"),
+        ("core.autocrlf", "false"),
+        ("core.attributesFile", "/dev/null"),
+        ("core.askPass", ""),
+        ("http.followRedirects", "false"),
+        ("commit.gpgSign", "false"),
+        ("push.gpgSign", "false"),
+        ("gc.auto", "0"),
+        ("maintenance.auto", "false"),
+    ],
+)
+def test_what_a_repository_says_of_it_counts_for_nothing(own_git: Git, rigged: Path, setting: str, value: str) -> None:
+    git("-C", rigged, "config", setting, "true")
+    assert own_git.run("-C", str(rigged), "config", "--get", setting).decode().strip() == value
+
+
 def test_credential_helpers_are_not_asked(own_git: Git, rigged: Path, trap: Path, fleet: Fleet) -> None:
     fleet.add("acme/one").private = True
     url = fleet.campaign.clone_url("acme/one")

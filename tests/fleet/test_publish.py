@@ -384,3 +384,7 @@ def test_an_organisation_is_a_source(fleet: Fleet, kind: str) -> None:
         plan(load_campaign(str(path)), fleet.folder, progress=Progress("plan", 2, stream))
     assert [fleet.standing(name).state for name in ("acme/one", "acme/two")] == ["changed", "changed"]
     assert TOKEN not in (fleet.root / "said.txt").read_text()
+    path.write_text(path.read_text().replace('"acme"', '"amce"'))
+    with pytest.raises(CampaignError, match="organisation amce: not found"):
+        plan(load_campaign(str(path)), fleet.folder, progress=Progress("plan", 2, io.StringIO()))
+    assert fleet.standing("acme/one").state == "changed", "the plan is as it was"

@@ -89,10 +89,14 @@ def _same_campaign(journal: Journal, campaign: Campaign) -> None:
 
 def _of_organisation(campaign: Campaign) -> Iterator[str]:
     if campaign.sources.organisation:
-        from dockfix.fleet.forge import open_forge
+        from dockfix.fleet.forge import ForgeError, open_forge
 
         with open_forge(campaign, read_secret(campaign.forge, required=False)) as forge:
-            yield from forge.repositories(campaign.sources.organisation)
+            try:
+                yield from forge.repositories(campaign.sources.organisation)
+            except ForgeError as error:
+                where = f"{campaign.path}: organisation {campaign.sources.organisation}"
+                raise CampaignError(f"{where}: {error}") from error
 
 
 def _jobs(journal: Journal, campaign: Campaign, key: str, scratch: str | None) -> Iterator[Job]:

@@ -80,10 +80,9 @@ class Branch:
             self._run("merge-base", "--is-ancestor", base, tip)
         except GitError as error:
             raise rewritten from error
-        changed = self._run("diff-tree", "-r", "--name-only", "-z", base, commit).split("\0")
-        if self._run(
-            "diff-tree", "-r", "--name-only", base, tip, "--", *(f":(literal){name}" for name in changed if name)
-        ):
+        look = ("--git-dir", self._folder, "diff-tree", "-r", "--name-only", "-z")
+        changed = os.fsdecode(self._git.run(*look, base, commit)).split("\0")
+        if self._git.run(*look, base, tip, "--", *(f":(literal){name}" for name in changed if name)):
             raise GitError("what the patch changes was changed since the plan; plan again")
 
     def tip(self) -> str:
