@@ -103,4 +103,5 @@ def test_long_texts_take_no_longer_a_character(piece: str) -> None:
 def test_what_compose_asks_for_is_no_secret() -> None:
     for text in ("DB_PASSWORD: ${DB_PASSWORD:?}", "SECRET_KEY: ${SECRET_KEY:?set it}", "u: a://b:${DB_PASSWORD:?}@c"):
         assert secret_spans(text) == []
-    assert secret_spans("DB_PASSWORD: ${DB_PASSWORD:-hunter2}")
+    text = "DB_PASSWORD: ${DB_PASSWORD:-hunter2} and more"
+    assert [text[start:end] for start, end in secret_spans(text)] == ["hunter2"]

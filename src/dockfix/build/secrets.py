@@ -187,8 +187,12 @@ def secret_spans(text: str, *, code: bool = False) -> list[tuple[int, int]]:
             elif code or re.match(r"[\w.]+[(\[]", match["value"]):
                 continue
             value = text[start:end]
-            if value[:1] == "?" and expression is _ASSIGNMENT and text.endswith("${", 0, match.start("name")):
-                continue  # ${NAME:?}: compose asks for it
+            if expression is _ASSIGNMENT and text.endswith("${", 0, match.start("name")):
+                if value[:1] == "?":
+                    continue  # ${NAME:?}: compose asks for it
+                if value[:1] == "-":  # ${NAME:-value}: to the brace
+                    start, end = start + 1, start + value.find("}") if "}" in value else end
+                    value = text[start:end]
             if "://" not in value and value.strip() and secret_in(name, value) == value.strip():
                 spans.add((start, end))
     shaped = [_URLS] if "://" in text else []
