@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -346,4 +347,10 @@ def test_progress_on_a_terminal_counts_and_estimates() -> None:
         progress.done(f"r{number}", "changed" if number else "failed")
     assert "plan 3/4: 2 changed, 1 failed; about 1 s left" in stream.getvalue()
     progress.close()
+    progress = Progress("publish", 8, stream)
+    for number in range(7):
+        progress._drawn, progress._start = 0, time.monotonic() - 100
+        progress.done(f"r{number}", "open", before=number < 5)
+    assert "publish 6/8: 6 open\r" in stream.getvalue(), "what was open before says nothing of the time that is left"
+    assert "publish 7/8: 7 open; about 50 s left" in stream.getvalue()
     assert list(table([])) == ["total           0   0 fixes\n"]

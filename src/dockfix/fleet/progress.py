@@ -35,11 +35,13 @@ class Progress:
         self._live = self._stream.isatty()
         self._start = time.monotonic()
         self._counts: Counter[str] = Counter()
+        self._before = 0
         self._drawn = 0.0
 
-    def done(self, name: str, state: str, reason: str = "") -> None:
-        """Count a repository that is done."""
+    def done(self, name: str, state: str, reason: str = "", *, before: bool = False) -> None:
+        """Count a repository that is done; *before*: it was so already, and says nothing of how long one takes."""
         self._counts[state] += 1
+        self._before += before
         if not self._live:
             self._stream.write(printable(f"{name}: {state}{f': {reason}' if reason else ''}") + "\n")
             self._stream.flush()
@@ -66,10 +68,10 @@ class Progress:
         self._stream.flush()
 
     def _estimate(self, count: int) -> str:
-        left = self._total - count
-        if not left or count < 2:
+        left, own = self._total - count, count - self._before
+        if not left or own < 2:
             return ""
-        return f"; about {duration((time.monotonic() - self._start) / count * left)} left"
+        return f"; about {duration((time.monotonic() - self._start) / own * left)} left"
 
 
 def _width(stream: TextIO) -> int:

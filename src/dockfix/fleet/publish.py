@@ -108,7 +108,7 @@ class _Publisher:
                     and known.patch == one.patch
                     and known.state in ("open", "merged", "closed")
                 ):
-                    progress.done(one.name, known.state)
+                    progress.done(one.name, known.state, before=True)
                     continue
                 try:
                     pulled = self._publish(one, known)
