@@ -87,6 +87,24 @@ def test_progress_on_a_terminal_is_one_line_that_changes(monkeypatch: pytest.Mon
     assert drawn.endswith("\r\x1b[K")
 
 
+def test_progress_goes_on_while_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal whose width nobody knows says 0."""
+    monkeypatch.setenv("TERM", "xterm")
+    terminal = Terminal()
+    monkeypatch.setattr("os.get_terminal_size", lambda *_: os.terminal_size((0, 0)))
+    monkeypatch.setattr(terminal, "fileno", lambda: 1, raising=False)
+    progress = Progress(terminal)
+    progress.phase("Dockerfile: before: running")
+    progress.step("asking it")
+    time.sleep(1.1)
+    progress.tick()
+    assert terminal.getvalue().endswith("0:01 Dockerfile: before: running: asking it")
+    progress.end()
+    drawn = terminal.getvalue()
+    progress.tick()
+    assert terminal.getvalue() == drawn, "there is nothing to wait for any more"
+
+
 def test_progress_elsewhere_is_a_line_a_phase() -> None:
     log = io.StringIO()
     progress = Progress(log)

@@ -60,6 +60,8 @@ class Engine:
         self.run = run
         self.interrupts = interrupts
         self.environment: dict[str, str] = {}
+        self.tick: Callable[[], None] | None = None
+        """Called several times a second while the engine is waited for."""
 
     @property
     def label(self) -> str:
@@ -74,6 +76,7 @@ class Engine:
             interrupts=self.interrupts,
             environment=self.environment,
             stdin=stdin,
+            on_tick=self.tick,
         )
 
     def tell(self, *arguments: str, timeout: float = _SHORT) -> str:

@@ -16,11 +16,12 @@ class Progress:
         self._live = self._stream.isatty() and os.environ.get("TERM") != "dumb"
         self._start = time.monotonic()
         self._phase = ""
+        self._text = ""
         self._shown = 0.0
 
     def phase(self, text: str) -> None:
         """Say what begins now."""
-        self._phase, self._start = text, time.monotonic()
+        self._phase, self._text, self._start = text, "", time.monotonic()
         if self._live:
             self._draw("")
         else:
@@ -28,11 +29,18 @@ class Progress:
 
     def step(self, text: str) -> None:
         """Say what it is doing; nothing is shown where there is no terminal."""
+        self._text = text
         if self._live and time.monotonic() - self._shown > 0.1:
             self._draw(text)
 
+    def tick(self) -> None:
+        """Show that time passes."""
+        if self._live and self._phase and time.monotonic() - self._shown > 1.0:
+            self._draw(self._text)
+
     def end(self) -> None:
         """Take the changing line away."""
+        self._phase = ""
         if self._live:
             print("\r\x1b[K", end="", file=self._stream, flush=True)
 
@@ -40,7 +48,7 @@ class Progress:
         self._shown = time.monotonic()
         seconds = int(self._shown - self._start)
         try:
-            width = os.get_terminal_size(self._stream.fileno()).columns
+            width = os.get_terminal_size(self._stream.fileno()).columns or 80  # 0: not known
         except (OSError, ValueError):
             width = 80
         line = f"{seconds // 60}:{seconds % 60:02} {self._phase}" + (f": {' '.join(text.split())}" if text else "")

@@ -83,6 +83,7 @@ def verify_repository(
     With *mend*, transforms that break an image are left out. Never raises but for ``KeyboardInterrupt``: what goes
     wrong is in the result.
     """
+    engine.tick = progress.tick
     texts: dict[str, str] = {}
     files = DiskFiles(repository.root)
     try:
