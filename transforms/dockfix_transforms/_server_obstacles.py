@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from dockfix.build.lineage import lineage
@@ -72,6 +72,29 @@ def check_program(build: Build, start: Start, application: Application, program:
         reason = env_of_flask(build)
         if reason:
             raise Obstacle(*reason)
+
+
+def check_temporary(build: Build) -> None:
+    """Raise ``Obstacle`` where a compose service has a read-only file system without /tmp.
+
+    Gunicorn keeps a file there by which it sees whether a worker is alive, and does not start without
+    (https://docs.gunicorn.org/en/stable/settings.html#worker-tmp-dir).
+    """
+    from dockfix.syntax.compose import read_yaml
+
+    for service in build.project.services:
+        text = build.project.files.text(service.path) or ""
+        document = read_yaml(text) if "read_only:" in text else None
+        services = document.data.get("services") if document else None
+        own = services.get(service.name) if isinstance(services, Mapping) else None
+        if not isinstance(own, Mapping) or own.get("read_only") != "true" or service.command or service.entrypoint:
+            continue
+        tmpfs = own.get("tmpfs")
+        places = [tmpfs] if isinstance(tmpfs, str) else [one for one in tmpfs or () if isinstance(one, str)]
+        places += [mount.target for mount in service.mounts]
+        if not any(place.partition(":")[0].rstrip("/") in ("/tmp", "/var/tmp", "/dev/shm") for place in places):
+            reason = f"{service.name} has a read-only file system, and no /tmp for the files of gunicorn"
+            raise Obstacle(reason, service.line, service.path)
 
 
 def _check_django(build: Build, start: Start, application: Application, manage: str) -> None:

@@ -238,8 +238,16 @@ def _write(build: Build, chain: list[Stage], user: _User, workdir: str, owned: l
     if len(owned) > 1:
         notes.append("Volumes that exist already keep root's files; give them to the user once.")
     if any(mount.bind for service in build.project.services for mount in service.mounts):
-        notes.append("A compose file mounts the host's files over the application; the program only reads them.")
+        command = "manage.py makemigrations" if "manage.py" in _names(build) else "a formatter"
+        notes.append(
+            "A compose file mounts the host's files over the application; the program only reads them. What writes "
+            f"there by hand, such as {command}, needs `docker compose run --user $(id -u)`."
+        )
     return Fix(f"run as the user {user.name}", {build.path: edits}, (place or steps[-1]).line, notes=tuple(notes))
+
+
+def _names(build: Build) -> frozenset[str]:
+    return frozenset(path.rpartition("/")[2] for path in build.project.context.paths)
 
 
 def _below(workdir: str, path: str) -> Iterator[str]:

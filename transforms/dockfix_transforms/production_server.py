@@ -18,7 +18,7 @@ from dockfix_transforms._development_server import Server, check_directories, de
 from dockfix_transforms._django_static import lost_static_files, whitenoise_edit
 from dockfix_transforms._obstacle import Obstacle
 from dockfix_transforms._server_install import installation
-from dockfix_transforms._server_obstacles import called, check_program
+from dockfix_transforms._server_obstacles import called, check_program, check_temporary
 
 _DEVELOPMENT: Final = pattern(r"\bflask\b.*\brun\b|\brunserver\b|--reload\b|\bfastapi\s+dev\b")
 _PRODUCTION: Final = pattern(r"\b(?:gunicorn|uwsgi|daphne|hypercorn|waitress-serve|granian)\b")
@@ -218,6 +218,7 @@ def _served(
         words += ["--factory"] if application.factory else []
         words += ["--app-dir", server.folder] if elsewhere else []
     else:
+        check_temporary(build)
         program = "gunicorn"
         settings = _settings_of_gunicorn(build, start)
         words = called(build, development, program)
