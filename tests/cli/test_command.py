@@ -296,6 +296,8 @@ def test_many_repositories_with_several_processes(tmp_path: Path, own: str, jobs
         (["--verify", "--write", "--diff"], "--diff and --write exclude each other"),
         (["lsit"], "lsit: no such file or folder (did you mean list?)"),
         ([""], "'': no such file or folder"),
+        (["verify", "--select", "nope"], "unknown transform: nope"),
+        (["verify", "--output", "missing/table"], "missing/table: cannot be written: there is no folder missing"),
         (["explain", "nope"], "unknown transform: nope"),
         (["explain"], "NAME"),
     ],

@@ -12,8 +12,11 @@ import click
 
 from dockfix import changes
 from dockfix.cli.rewrite import names
-from dockfix.cli.screen import colours, printable, show
-from dockfix.session import Repository, Request, find_repositories
+from dockfix.cli.screen import check_output, colours, printable, show
+from dockfix.config import ConfigError
+from dockfix.registry import RegistryError
+from dockfix.result import Failure
+from dockfix.session import Repository, Request, find_repositories, settings_for
 from dockfix.verify.check import Limits
 from dockfix.verify.engine import EngineError, split_pair
 from dockfix.verify.process import Interrupts
@@ -101,14 +104,25 @@ def command(
         with_services=with_services,
         cache=not no_cache,
     )
-    repositories, failures = find_repositories(paths or (".",))
+    output = None if output == "-" else output
+    if output is not None:
+        check_output(output)
+    found_repositories, failures = find_repositories(paths or (".",))
+    repositories = []
+    for repository in found_repositories:
+        try:
+            settings_for(repository.root, request)
+        except (ConfigError, RegistryError) as error:
+            failures.append(Failure("", 0, str(error)))
+        else:
+            repositories.append(repository)
     if pin_digests:
         from dockfix.cli.pinning import with_digests
         from dockfix.session import run_all
 
         request, refused = with_digests(list(run_all(repositories, request)), request)
         failures += refused
-    for failure in failures:
+    for failure in dict.fromkeys(failures):
         print(f"dockfix: {printable(str(failure))}", file=sys.stderr)
     show_now = form == "text" and output is None
     found: list[Verified] = []
