@@ -18,6 +18,8 @@ from dockfix.syntax.shell import Command, Word
 from dockfix_transforms._obstacle import Obstacle
 from dockfix_transforms._tree_writers import made, parents
 
+_OF_COPY: Final = 0o755
+"""The mode of the directories that COPY makes on the way to its files, whatever --chmod says."""
 _HOME: Final = pattern(r"\buseradd\b[^&;|]*\s(?:-m|--create-home)\s|\badduser\b(?![^&;|]*\s(?:-H|--no-create-home)\b)")
 
 
@@ -37,7 +39,7 @@ class Recursive:
     others: bool = False
 
 
-def directories(stage: Stage, step: Step, one: Recursive, first: Step, moved: list[Step]) -> list[str]:
+def directories(build: Build, stage: Stage, step: Step, one: Recursive, first: Step, moved: list[Step]) -> list[str]:
     """Return what no COPY says an owner of: directories that are there before *first*, what is made beside the COPYs.
 
     *first* is the first COPY that says an owner, *moved* are the RUNs that go in front of it.
@@ -65,6 +67,11 @@ def directories(stage: Stage, step: Step, one: Recursive, first: Step, moved: li
             if moves and not any(_HOME.search(other.instruction.value) for other in moved):
                 raise Obstacle(f"whether {path} is there before the COPY is not known", step.line)
             places.append(path)
+        if one.kind == "chmod" and int(one.flag, 8) != _OF_COPY:
+            copied_into = [place for place in _made_by_copies(build, stage, step, path) if place not in places]
+            if moves and copied_into:
+                raise Obstacle(f"COPY makes {copied_into[0]} with a mode of its own", step.line)
+            places += copied_into
         copied = first.copy is not None and first.copy.destination == path
         if path not in places and not moves and (places or not copied):
             places.append(path)
@@ -72,6 +79,25 @@ def directories(stage: Stage, step: Step, one: Recursive, first: Step, moved: li
             raise Obstacle(f"whether the directory of {lost[0]} is there before the COPY is not known", step.line)
         found += sorted(place for place in dict.fromkeys(places) if place not in found)
     return found
+
+
+def _made_by_copies(build: Build, stage: Stage, step: Step, path: str) -> Iterator[str]:
+    """Yield what the COPYs in front of *step* may make from *path* on downwards: directories that --chmod leaves."""
+    for other in stage.steps[1:]:
+        if other.line >= step.line:
+            return
+        if other.copy is not None and other.copy.destination is not None:
+            target = other.copy.destination
+            yield from parents(target.rpartition("/")[0] if _is_file(build, other) else target, path)
+
+
+def _is_file(build: Build, step: Step) -> bool:
+    """Whether a COPY brings one file of the build context under the name that it gives."""
+    context, copy = build.project.context, step.copy
+    if copy is None or copy.from_ is not None or copy.directory or len(copy.sources) != 1:
+        return False
+    source = (copy.sources[0].value or "").removeprefix("./")
+    return context.repository_path(source) in context.files.paths
 
 
 def _made_by(step: Step, path: str) -> Iterator[str]:

@@ -133,7 +133,7 @@ def _fix(build: Build, stage: Stage, step: Step, script: Script) -> Fix | None:
     inside: list[Edit] = []
     gone = False
     for one in found:
-        places = directories(stage, step, one, first, moved)
+        places = directories(build, stage, step, one, first, moved)
         missing = [path for path in one.paths if path not in places]
         if missing and (places or len(one.paths) > 1) and not (one.others and not places):
             raise Obstacle(f"whether {missing[0]} is there before the COPY is not known", step.line)
