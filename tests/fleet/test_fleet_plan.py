@@ -20,6 +20,7 @@ from killing import start
 from dockfix.fleet import plan as plans
 from dockfix.fleet import processes
 from dockfix.fleet.campaign import CampaignError, load_campaign
+from dockfix.fleet.git import NO_SPACE
 from dockfix.fleet.join import join
 from dockfix.fleet.journal import Journal
 from dockfix.fleet.plan import plan
@@ -228,6 +229,29 @@ def test_a_full_disk_stops_the_campaign_and_says_so(fleet: Fleet, tmp_path: Path
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("dockfix: ")
     assert "space" in last or "full" in last
+
+
+def test_a_full_disk_stops_every_stage_and_says_so(fleet: Fleet, tmp_path: Path) -> None:
+    fleet.add("acme/one")
+    fleet.plan()
+    small = tmp_path / "small"
+    small.mkdir()
+    mount = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
+    script = f"mount -t tmpfs -o size=300k none {small} && cp -r {fleet.folder} {small}/plan"
+    if subprocess.run([*mount, script], capture_output=True, check=False).returncode:
+        pytest.skip("no small disk can be mounted here")
+    script += f"; dd if=/dev/zero of={small}/fill bs=1k count=300 2>/dev/null"
+    for stage in ("publish", "status"):
+        command = [sys.executable, "-c", "from dockfix.cli.main import main; main()", "fleet", stage, str(fleet.path)]
+        done = subprocess.run(
+            [*mount, f'{script}; exec "$@"', "sh", *command, "--folder", str(small / "plan")],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 2
+        assert done.stderr == f"dockfix: {small}/plan: {NO_SPACE}\n"
+    assert fleet.forge.creating() == []
 
 
 def test_clones_are_made_in_memory_where_there_is_plenty_and_go(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from campaigns import DOCKERFILE, FILES, Fleet
 from forge_server import TOKEN, Repo, commit, git, serving
 
 from dockfix.fleet.campaign import load_campaign
-from dockfix.fleet.clone import clone, head_of
+from dockfix.fleet.clone import _remove, clone, head_of
 from dockfix.fleet.git import Git, GitError, TooLarge
 from dockfix.fleet.journal import Journal
 from dockfix.fleet.plan import plan
@@ -238,16 +238,32 @@ def look(build):
     assert "SECRET" not in reason
 
 
-def test_a_repository_around_the_plan_has_no_say(fleet: Fleet, trap: Path) -> None:
-    """The plan's folder may lie in somebody's repository, whose settings are not meant for others."""
+def test_a_repository_around_the_plan_has_no_say(fleet: Fleet, trap: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder for clones may lie in somebody's repository, whose settings are not meant for others."""
     git("init", "--quiet", fleet.root)
     (fleet.root / ".git/config").write_text(
         f'[url "file:///nonexistent"]\ninsteadOf = {fleet.forge.address}\n[core]\nfsmonitor = touch {trap}\n'
     )
     fleet.add("acme/one")
-    assert fleet.plan() == 0
+    scratch = fleet.root / "scratch"
+    progress = Progress("plan", 1, io.StringIO())
+    assert plan(fleet.campaign, fleet.folder, jobs=1, scratch=str(scratch), progress=progress) == 0
+    monkeypatch.setattr("tempfile.tempdir", str(scratch))
     assert fleet.publish() == 0
     assert not trap.exists()
+
+
+def test_what_is_left_out_is_removed_where_it_is_and_nowhere_else(tmp_path: Path) -> None:
+    """A folder may have become a link since it was looked at."""
+    root, outside = tmp_path / "clone", tmp_path / "outside"
+    root.mkdir()
+    outside.mkdir()
+    (outside / "file").write_text("mine")
+    (root / "link").symlink_to(outside)
+    for path in ("link/file", "../outside/file", ".git/config"):
+        with pytest.raises(GitError):
+            _remove(str(root), path)
+    assert (outside / "file").read_text() == "mine"
 
 
 @pytest.fixture

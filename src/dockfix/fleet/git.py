@@ -68,6 +68,9 @@ _FULL: Final = ("no space left", "out of diskspace", "disk quota exceeded")
 """How git says that a disk is full: in the system's words, and in its own where it writes the index or a pack."""
 
 
+NO_SPACE: Final = "no space left on the disk; make some and start it again, it goes on where it was"
+
+
 class GitError(Exception):
     """git could not do it. The message is for the user and holds no secret."""
 
@@ -217,13 +220,13 @@ class Git:
         if "redirect" in text or "error: 30" in text:
             return "moved to another address; name it by its new one"
         own = " ".join(line for line in lines if not line.startswith("remote:")).lower()
-        if any(words in own for words in _FULL) or _is_full(self._home):
-            raise CampaignError("no space left on the disk; make some and start it again, it goes on where it was")
+        if any(words in own for words in _FULL) or is_full(self._home):
+            raise CampaignError(NO_SPACE)
         wrong = [line for line in lines if line.startswith(("fatal:", "error:", "remote:", "!"))] or lines
         return f"git {command}: {' '.join(wrong)[:300] if wrong else f'exit status {status}'}"
 
 
-def _is_full(folder: str) -> bool:
+def is_full(folder: str) -> bool:
     """Tell whether the disk that holds *folder* has no room left: git says so in some of its messages only."""
     try:
         disk = os.statvfs(folder)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from dockfix.fleet.campaign import CampaignError
+from dockfix.fleet.git import NO_SPACE, is_full
 from dockfix.fleet.worker import Planned
 
 OPENING: Final = "opening"
@@ -304,6 +305,8 @@ def _explained(folder: str) -> Iterator[None]:
     except OSError as error:
         raise CampaignError(f"{folder}: cannot be written: {error.strerror or error}") from error
     except sqlite3.Error as error:
+        if is_full(folder):
+            raise CampaignError(f"{folder}: {NO_SPACE}") from error
         raise CampaignError(f"{folder}/journal.sqlite: {error}; what was done so far is kept") from error
 
 
