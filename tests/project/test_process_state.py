@@ -78,3 +78,23 @@ def test_a_function_changes_what_the_module_holds(top: str, statement: str) -> N
 @pytest.mark.parametrize(("top", "statement"), _NONE)
 def test_no_state(top: str, statement: str) -> None:
     assert not _found(f"{top}\n\ndef view():\n    {statement}\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "created"),
+    [
+        ("with app.app_context():\n    db.create_all()", True),
+        ("Base.metadata.create_all(bind=engine)", True),
+        ("def create_app():\n    with app.app_context():\n        db.create_all()\n    return app", True),
+        (
+            "def create_app():\n    @app.cli.command()\n    def init_db():\n        db.create_all()\n    return app",
+            False,
+        ),
+        ("@app.cli.command()\ndef init_db():\n    db.create_all()", False),
+        ("if __name__ == '__main__':\n    db.create_all()", False),
+    ],
+)
+def test_tables_that_every_worker_would_create(text: str, created: bool) -> None:
+    tree = parse_module(text)
+    assert tree is not None
+    assert any("tables" in state.what for state in state_of("app.py", tree, text)) is created

@@ -10,7 +10,7 @@ from dockfix.build.layout import removals
 from dockfix.build.lineage import image_path
 from dockfix.build.model import Build
 from dockfix.build.start import Start, Unclear, shell_word, start_of
-from dockfix.project.process_state import STREAMS
+from dockfix.project.process_state import CREATES, STREAMS
 from dockfix.syntax.edit import Edit, insert
 from dockfix.syntax.patterns import pattern
 from dockfix.transform import Fix, Phase, Safety, Skip, transform
@@ -226,7 +226,7 @@ def _served(
         if application.state:
             state = application.state[0]
             words += ["--workers", "1", "--threads", "8"]
-            why = state.what if state.what == STREAMS else f"keeps state in the process ({state.what})"
+            why = state.what if state.what in (CREATES, STREAMS) else f"keeps state in the process ({state.what})"
             notes.append(f"one worker: {state.path}:{state.line} {why.removeprefix('it ')}")
         elif "workers" not in settings:
             words += ["--workers", "4"]

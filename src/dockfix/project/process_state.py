@@ -44,6 +44,9 @@ _RANDOM: Final = frozenset(
 )
 STREAMS: Final = "it streams its answers"
 """No state: several threads serve that, where a plain worker of gunicorn is stopped after 30 seconds."""
+CREATES: Final = "it creates its tables when it starts, which several processes would do at once"
+"""Neither: the first would win, and the others end with an error."""
+_FACTORY: Final = pattern(r"(?:create|make|build|init)_\w*app")
 _SECRET: Final = pattern(r"secret|key|token|salt|jwt|fernet", re.IGNORECASE)
 _BACKGROUND: Final = pattern(r"\b\w*(?:Thread|Timer|Scheduler|Process|Observer|APScheduler)\(")
 # Objects of frameworks, which a request has to itself, and of databases, which all processes share.
@@ -57,6 +60,8 @@ def state_of(path: str, tree: ast.Module, text: str) -> Iterator[State]:
     background = _BACKGROUND.search(text) is not None
     names = _bound(tree)
     yield from _on_import(path, tree)
+    if "create_all" in text:
+        yield from _tables(path, tree)
     waiting: list[tuple[ast.AST, frozenset[str] | None]] = [(tree, None)]
     while waiting:
         node, local = waiting.pop()
@@ -90,8 +95,24 @@ def _on_import(path: str, tree: ast.Module) -> Iterator[State]:
                 yield State(path, call.lineno, f"an object of {called} keeps what it is told")
 
 
-def _statements(tree: ast.Module) -> Iterator[ast.stmt]:
-    """Yield the statements that run when the module is imported, those inside of conditions and classes as well."""
+def _tables(path: str, tree: ast.Module) -> Iterator[State]:
+    """Yield where tables are created on import, or when a factory makes the application."""
+    import ast
+
+    bodies: list[ast.Module | ast.FunctionDef] = [tree]
+    bodies += [node for node in tree.body if isinstance(node, ast.FunctionDef) and _FACTORY.match(node.name)]
+    for body in bodies:
+        for statement in _statements(body):
+            for call in (node for node in ast.walk(statement) if isinstance(node, ast.Call)):
+                if isinstance(call.func, ast.Attribute) and call.func.attr == "create_all":
+                    yield State(path, call.lineno, CREATES)
+
+
+def _statements(tree: ast.Module | ast.FunctionDef) -> Iterator[ast.stmt]:
+    """Yield the statements that run when the module is imported, or the function called.
+
+    Those inside of conditions and classes count as well.
+    """
     import ast
 
     waiting: list[ast.stmt] = list(reversed(tree.body))
