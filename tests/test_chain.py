@@ -253,6 +253,23 @@ def test_what_is_added_behind_a_continuation_into_nothing_is_an_instruction_of_i
     assert not result.failures
 
 
+@pytest.mark.parametrize("end", [" \\", " \\ \n", " \\\n# note\n", " \\\n\\\n"])
+def test_an_instruction_that_continues_into_nothing_is_not_moved_in_front_of_another(end: str) -> None:
+    text = f"FROM a\nUSER b\nRUN one two three{end}"
+
+    def move(build: Build) -> Items:
+        user, last = build.dockerfile.instructions[1:]
+        if last.keyword == "RUN":
+            raw = build.dockerfile.raw(last).rstrip("\n") + "\n"
+            edits = [insert(user.start, raw), Edit(last.start, last.end, "")]
+            yield Fix("move", {build.path: edits}, last.line)
+
+    files, result = try_transforms([named("move", move)], {"Dockerfile": text})
+    assert files["Dockerfile"] == text
+    assert [(skip.line, skip.reason[:19]) for skip in result.skips] == [(3, "RUN would move, and")]
+    assert not result.failures
+
+
 def test_a_fix_that_makes_pairs_malformed_is_undone() -> None:
     breaking = named("breaking", replacing("A=b", "A=b c"))
     files, result = try_transforms([breaking], {"Dockerfile": "FROM a\nENV A=b\n"})

@@ -13,7 +13,7 @@ from typing import Final
 from dockfix.build.model import Build
 from dockfix.development import development
 from dockfix.ignores import Ignores
-from dockfix.merge import closing, inside, move_lines, syntax_error, without_overlaps
+from dockfix.merge import closing, inside, move_lines, moves_open_end, syntax_error, without_overlaps
 from dockfix.project.files import Files
 from dockfix.records import record, replace
 from dockfix.result import Done, Failure, Refused, Result
@@ -251,6 +251,10 @@ class _Run:
                 if self.ignores.hides(name, item, self.path):
                     continue
                 match item:
+                    case Fix() if moves_open_end(self.build.dockerfile, item.edits.get(self.path, ())):
+                        last = self.build.dockerfile.instructions[-1]
+                        why = f"{last.keyword} would move, and ends in a character that continues it into nothing"
+                        refused.append(Refused(name, self.path, self.path, tree.line(self.path, last.line), why))
                     case Fix():
                         safety = item.safety or transform.safety
                         if safety is Safety.SUGGESTION or (self.settings.safe_only and safety is not Safety.SAFE):

@@ -99,6 +99,7 @@ def closing(dockerfile: Dockerfile, edits: Iterable[Edit]) -> list[Edit]:
 
     Last lines that end in a continuation character continue into nothing: what is added would become part of it.
     """
+    edits = list(edits)
     instructions = dockerfile.instructions
     last = instructions[-1] if instructions else None
     if last is None or last.heredocs or not any(edit.end >= last.end and edit.replacement for edit in edits):
@@ -107,7 +108,24 @@ def closing(dockerfile: Dockerfile, edits: Iterable[Edit]) -> list[Edit]:
     position = last.text_end
     for line in dockerfile.text[last.text_end : last.end].splitlines(keepends=True):
         if line.strip() == dockerfile.escape:
-            at = position + line.index(dockerfile.escape)
-            closed.append(delete(at if closed else last.text_end, at + 1))
+            end = position + line.index(dockerfile.escape) + 1
+            start = end - 1 if closed else last.text_end
+            if not any(edit.start < end and start < edit.end for edit in edits):  # it may be deleted already
+                closed.append(delete(start, end))
         position += len(line)
     return closed
+
+
+def moves_open_end(dockerfile: Dockerfile, edits: Iterable[Edit]) -> bool:
+    """Return whether *edits* put a last instruction that continues into nothing to another place, as it stands.
+
+    There it would swallow what follows.
+    """
+    last = dockerfile.instructions[-1] if dockerfile.instructions else None
+    if last is None or last.heredocs:
+        return False
+    end = dockerfile.text.find(dockerfile.escape, last.text_end, last.end)
+    if end < 0 or dockerfile.text[last.text_end : end].strip():
+        return False
+    tail = dockerfile.text[max(last.text_end - 8, last.start) : end + 1]
+    return any(tail in edit.replacement for edit in edits)
