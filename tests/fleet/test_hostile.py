@@ -16,7 +16,7 @@ from forge_server import TOKEN, Repo, commit, git, serving
 
 from dockfix.fleet.campaign import load_campaign
 from dockfix.fleet.clone import _remove, clone, head_of
-from dockfix.fleet.git import Git, GitError, TooLarge
+from dockfix.fleet.git import Git, GitError, TooLarge, clean_environment
 from dockfix.fleet.journal import Journal
 from dockfix.fleet.plan import plan
 from dockfix.fleet.progress import Progress
@@ -348,6 +348,16 @@ def test_passwords_of_the_user_are_not_used(fleet: Fleet, trap: Path) -> None:
     path = fleet.path
     path.write_text(path.read_text().replace("FLEET_TOKEN", "NOT_SET"))
     assert plan(load_campaign(str(path)), fleet.folder, progress=Progress("plan", 1, io.StringIO())) == 1
+
+
+def test_settings_of_the_machine_have_no_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    theirs = ("GIT_DIR", "GIT_CONFIG", "GIT_CONFIG_SYSTEM", "GIT_SSH_COMMAND", "GIT_EXTERNAL_DIFF", "PYTHONPATH")
+    for name in (*theirs, "GIT_TEMPLATE_DIR", "LD_PRELOAD", "SSH_AUTH_SOCK", "FLEET_TOKEN"):
+        monkeypatch.setenv(name, "/somewhere")
+    environment = clean_environment(str(tmp_path))
+    assert "/somewhere" not in environment.values()
+    assert environment["GIT_CONFIG_NOSYSTEM"] == environment["GIT_ATTR_NOSYSTEM"] == "1"
+    assert environment["HOME"] == environment["XDG_CONFIG_HOME"] == str(tmp_path)
 
 
 def test_settings_of_the_user_have_no_say(fleet: Fleet, trap: Path) -> None:
