@@ -9,7 +9,7 @@ from typing import Final
 
 from dockfix.build.lineage import lineage
 from dockfix.build.model import Build
-from dockfix.build.start import Start
+from dockfix.build.start import Start, looks_at_arguments
 from dockfix.project.application import Application
 from dockfix.syntax.patterns import pattern
 from dockfix_transforms._obstacle import Obstacle
@@ -23,6 +23,8 @@ _ARGUMENTS: Final = pattern(r"\bsys\.argv\b|__name__\s*!=|\bsys\.modules\[[\"']_
 _DEBUG: Final = pattern(
     r"\b(?:current_)?app\.debug\b(?!\s*=[^=])|\.config\.get\([\"']DEBUG|\.config\[[\"']DEBUG[\"']\](?!\s*=[^=])"
 )
+_SIGNALS: Final = pattern(r"^\s*signal\.signal\(\s*signal\.SIG(?:TERM|INT|QUIT|HUP|USR)", re.MULTILINE)
+_HOST_NETWORK: Final = pattern(r"^\s*network_mode:\s*[\"']?host\b", re.MULTILINE)
 _SOCKETS: Final = pattern(
     r"^\s*(?:from|import)\s+(flask_sock|flask_sockets|flask_socketio|simple_websocket)\b", re.MULTILINE
 )
@@ -50,6 +52,10 @@ def check_program(build: Build, start: Start, application: Application, program:
         raise Obstacle(f"{program} would import the package {posixpath.dirname(package)} instead", 0, place)
     if application.framework != "django" and (found := _ARGUMENTS.search(text)):
         raise Obstacle(f"the program asks how it was started: {found.group()}", _line(text, found.start()), place)
+    if application.framework != "django" and (found := _SIGNALS.search(text)):
+        raise Obstacle("the program handles signals itself, as the server does", _line(text, found.start()), place)
+    if script := looks_at_arguments(start):
+        raise Obstacle(f"{script} looks at its arguments, which are others then", start.line)
     run = application.run
     debug = application.framework in ("flask", "quart") and run is not None and "debug" in run.keywords
     for path, code in _code(build):
@@ -72,6 +78,19 @@ def check_program(build: Build, start: Start, application: Application, program:
         reason = env_of_flask(build)
         if reason:
             raise Obstacle(*reason)
+
+
+def check_address(build: Build, host: str) -> None:
+    """Raise ``Obstacle`` where a server on the loopback *host* is reached from the host alone, whose network it has."""
+    for service in build.project.services:
+        if host.startswith(("127.", "localhost")) and _HOST_NETWORK.search(
+            build.project.files.text(service.path) or ""
+        ):
+            raise Obstacle(
+                f"{service.name} has the host's network, which would reach {host} from outside",
+                service.line,
+                service.path,
+            )
 
 
 def check_temporary(build: Build) -> None:

@@ -303,6 +303,8 @@ def _copy_role(build: Build, stage: Stage, step: Step, installs: Sequence[Step])
         raise Obstacle(f"what this {step.keyword} brings is not known", step.line)
     if image_of_uv(copy):
         return Role(builder=True, final=False)
+    if copy.heredoc:
+        return Role(builder=True, final=True)
     if copy.from_ is not None:
         raise Obstacle("files of another image stand in front of the installs", step.line)
     later = [other for other in installs if other.line > step.line]

@@ -53,7 +53,7 @@ _WRITING: Final = pattern(
     r"[^()\n]*?f?[\"'](?:sqlite:///)?(?P<named>/[^\"'\s]*)[\"']"
 )
 _CONSTANT: Final = pattern(
-    r"^\s*[\w.]*(?:DIR|FOLDER|OUTPUT|CACHE|STORE|DATA|DB|LOG|UPLOAD)\w*(?:\s*:\s*\w+)?\s*=\s*f?(?:Path\()?[\"'](/[\w./-]+)[\"']",
+    r"^\s*[\w.]*(?:DIR|FOLDER|OUTPUT|CACHE|STORE|DATA|DB|LOG|UPLOAD|STATIC_ROOT|MEDIA_ROOT)\w*(?:\s*:\s*\w+)?\s*=\s*f?(?:Path\()?[\"'](/[\w./-]+)[\"']",
     re.MULTILINE | re.IGNORECASE,
 )
 _WRITES: Final = pattern(
@@ -296,7 +296,7 @@ def _check_code(build: Build, chain: Sequence[Stage], owned: Sequence[str]) -> N
         if homeless and (found := _ASKS_HOME.search(text)):
             raise Obstacle("the program asks for its home, which the user has not", _line(text, found), where)
         places = [(found, found["opened"] or found["named"]) for found in _WRITING.finditer(text)]
-        if _WRITES.search(text):
+        if _WRITES.search(text) or "_ROOT" in text:
             places += [(found, found.group(1)) for found in _CONSTANT.finditer(text)]
         for found, named in places:
             if _outside(named, owned) and not re.match(r"/(?:var/)?run/secrets\b|/\Z", named):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from dockfix.build.lineage import image_path, lineage, start_steps
 from dockfix.build.scripts import argv_of
-from dockfix.build.start import Start, Unclear, start_of
+from dockfix.build.start import Start, Unclear, looks_at_arguments, start_of
 from dockfix.records import replace
 from dockfix.syntax.edit import Edit, insert
 from dockfix.syntax.patterns import pattern
@@ -26,7 +26,6 @@ _BUILTIN: Final = pattern(
 )
 _BROKEN_ARRAY: Final = pattern(r"\[\s*(?:(?:'[^'\"\\$`]*'|\"[^'\"\\$`]*\")\s*(?:,\s*)?)+\]\Z")
 _INTERPRETER: Final = pattern(r"python|pypy|node\Z|java\Z|ruby\Z|perl\Z|php\Z")
-_ARGUMENT: Final = pattern(r"\$(?:[1-9#]|\{#?[1-9#]|[*@]|\{[*@])")
 _QUOTED: Final = pattern(r"'[^']*'|\"[^\"]*\"")
 _SYSTEM: Final = ("/bin/", "/sbin/", "/usr/bin/", "/usr/sbin/", "/usr/local/bin/", "/usr/lib/", "/opt/venv/bin/")
 _NOTE: Final = "the program is the container's first process now: it gets the signal of `docker stop` itself"
@@ -160,7 +159,7 @@ def _obstacle(build: Build, part: Build, step: Step) -> str | None:
     if given is None:
         return "ENTRYPOINT is in shell form as well, and ignores it"
     start = start_of(part)
-    if isinstance(start, Start) and start.step is step and (place := _looks_at_arguments(start)) is not None:
+    if isinstance(start, Start) and start.step is step and (place := looks_at_arguments(start)) is not None:
         return f"{place} looks at its arguments, which are others then"
     if (isinstance(start, Start) and start.step is step) or (
         isinstance(start, Unclear) and (start.path, start.line) == (build.path, step.line)
@@ -175,19 +174,6 @@ def _obstacle(build: Build, part: Build, step: Step) -> str | None:
             return f"ENTRYPOINT would take {words[0]} for a file that {program} runs"
         return None
     return "ENTRYPOINT gets its words as arguments, and what it does with them is not known"
-
-
-def _looks_at_arguments(start: Start) -> str | None:
-    """Return where a script that ends in ``exec "$@"`` does more with what it is given, None where none does."""
-    for shell in start.shells:
-        if shell.passes:
-            text = shell.script.source.text
-            last = max(command.start for command in shell.script.commands if not command.substitution)
-            lines = text[:last].split("\n")
-            for number, line in enumerate(lines, 1):
-                if not line.lstrip().startswith("#") and _ARGUMENT.search(line):
-                    return f"{shell.path}:{number}"
-    return None
 
 
 def _new_arguments(build: Build, part: Build, cmd: Step | None) -> str | None:

@@ -10,7 +10,7 @@ from dockfix.build.layout import removals
 from dockfix.build.lineage import image_path
 from dockfix.build.model import Build
 from dockfix.build.start import Start, Unclear, shell_word, start_of
-from dockfix.project.process_state import CREATES, STREAMS
+from dockfix.project.process_state import CREATES, LOADS, STREAMS
 from dockfix.syntax.edit import Edit, insert
 from dockfix.syntax.patterns import pattern
 from dockfix.transform import Fix, Phase, Safety, Skip, transform
@@ -18,7 +18,7 @@ from dockfix_transforms._development_server import Server, check_directories, de
 from dockfix_transforms._django_static import lost_static_files, whitenoise_edit
 from dockfix_transforms._obstacle import Obstacle
 from dockfix_transforms._server_install import installation
-from dockfix_transforms._server_obstacles import called, check_program, check_temporary
+from dockfix_transforms._server_obstacles import called, check_address, check_program, check_temporary
 
 _DEVELOPMENT: Final = pattern(r"\bflask\b.*\brun\b|\brunserver\b|--reload\b|\bfastapi\s+dev\b")
 _PRODUCTION: Final = pattern(r"\b(?:gunicorn|uwsgi|daphne|hypercorn|waitress-serve|granian)\b")
@@ -226,7 +226,10 @@ def _served(
         if application.state:
             state = application.state[0]
             words += ["--workers", "1", "--threads", "8"]
-            why = state.what if state.what in (CREATES, STREAMS) else f"keeps state in the process ({state.what})"
+            words += ["--timeout", "0"] if any(one.what == LOADS for one in application.state) else []
+            why = (
+                state.what if state.what in (CREATES, LOADS, STREAMS) else f"keeps state in the process ({state.what})"
+            )
             notes.append(f"one worker: {state.path}:{state.line} {why.removeprefix('it ')}")
         elif "workers" not in settings:
             words += ["--workers", "4"]
@@ -236,6 +239,7 @@ def _served(
         words += ["--pythonpath", server.folder] if elsewhere else []  # files are still found from WORKDIR
         words.append(server.target)
     check_program(build, start, application, program, server.module)
+    check_address(build, server.host)
     edits = installation(build, start, program, "[standard]" if application.asgi else "")
     if "$" in port and not start.shell:
         if start.prefix:

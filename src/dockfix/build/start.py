@@ -23,6 +23,7 @@ _SHELLS: Final = frozenset({"sh", "bash", "dash", "ash"})
 _WRAPPERS: Final = frozenset({"exec", "tini", "dumb-init", "env", "nohup", "ddtrace-run", "opentelemetry-instrument"})
 _RUNNERS: Final = frozenset({"poetry", "pipenv", "uv", "pdm"})
 _ALL_ARGUMENTS: Final = frozenset({'"$@"', "$@", '"${@}"', "$*", "${@}"})
+_ARGUMENT: Final = pattern(r"\$(?:[1-9#]|\{#?[1-9#]|[*@]|\{[*@])")
 _PLAIN_WORD: Final = pattern(r"[\w@%+=:,./${}-]+\Z")
 _EXPANDED: Final = pattern(r'(?:[\w@%+=:,./${}-]|"[^"\\`]*")+\Z')
 """A word as a script has it, where a variable in it is not known: its quotes are still there."""
@@ -154,6 +155,19 @@ def wrapped(words: tuple[str, ...]) -> int:
         else:
             break
     return at
+
+
+def looks_at_arguments(start: Start) -> str | None:
+    """Return where a script that ends in ``exec "$@"`` does more with what it is given, None where none does."""
+    for shell in start.shells:
+        if shell.passes:
+            text = shell.script.source.text
+            last = max(command.start for command in shell.script.commands if not command.substitution)
+            lines = text[:last].split("\n")
+            for number, line in enumerate(lines, 1):
+                if not line.lstrip().startswith("#") and _ARGUMENT.search(line):
+                    return f"{shell.path}:{number}"
+    return None
 
 
 def shell_word(word: str) -> str:

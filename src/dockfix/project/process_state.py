@@ -44,6 +44,14 @@ _RANDOM: Final = frozenset(
 )
 STREAMS: Final = "it streams its answers"
 """No state: several threads serve that, where a plain worker of gunicorn is stopped after 30 seconds."""
+LOADS: Final = "it loads a model"
+"""No state: a process of its own for each worker would hold it again, and need longer than gunicorn waits."""
+_MODELS: Final = frozenset(
+    {
+        *("torch", "transformers", "tensorflow", "keras", "sentence_transformers", "whisper", "diffusers", "easyocr"),
+        *("ultralytics", "llama_cpp", "spacy", "fastai", "paddleocr", "onnxruntime", "gensim", "stanza", "flair"),
+    }
+)
 CREATES: Final = "it creates its tables when it starts, which several processes would do at once"
 """Neither: the first would win, and the others end with an error."""
 _FACTORY: Final = pattern(r"(?:create|make|build|init)_\w*app")
@@ -82,6 +90,12 @@ def _on_import(path: str, tree: ast.Module) -> Iterator[State]:
 
     changing = {node.name for node in tree.body if isinstance(node, ast.ClassDef) and _changes_itself(node)}
     for statement in _statements(tree):
+        if isinstance(statement, ast.Import | ast.ImportFrom):
+            named = (
+                [alias.name for alias in statement.names] if isinstance(statement, ast.Import) else [statement.module]
+            )
+            if any((name or "").partition(".")[0] in _MODELS for name in named):
+                yield State(path, statement.lineno, LOADS)
         for call in (node for node in ast.walk(statement) if isinstance(node, ast.Call)):
             called = dotted(call.func) or ""
             if isinstance(call.func, ast.Attribute) and call.func.attr == "start":

@@ -1,0 +1,4 @@
+#!/bin/sh
+set -e
+if [ "$1" = flask ]; then flask db upgrade; fi
+exec "$@"
