@@ -106,7 +106,7 @@ def answering(**statuses: int) -> Side:
 
 
 def test_an_application_that_only_fails_proves_nothing() -> None:
-    broken = answering(a=500, b=503)
+    broken = answering(a=500, b=503, c=400)
     found = row("answers", broken, broken)
     assert found.verdict is Verdict.UNPROVED
     assert "--with-services" in found.details[0]

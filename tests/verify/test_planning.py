@@ -137,3 +137,19 @@ services:
     found = plan(files, POSTGRES_PASSWORD="planted")
     assert found.environment["DATABASE_URL"] == "postgresql://shop:planted@db/shop"
     assert [one.environment for one in found.companions] == [{"POSTGRES_PASSWORD": "planted"}]
+
+
+def test_the_hosts_that_django_knows() -> None:
+    manage = 'import os\nos.environ.setdefault("DJANGO_SETTINGS_MODULE", "shop.settings")\n'
+    settings = (
+        'ALLOWED_HOSTS = env.list(\n    "HOSTS",\n    default=["shop.example", ".shop.test", "localhost", "*"],\n)\n'
+    )
+    files = {
+        "Dockerfile": 'FROM python\nWORKDIR /app\nCOPY . .\nCMD ["python", "manage.py", "runserver"]\n',
+        "manage.py": manage,
+        "shop/__init__.py": "",
+        "shop/settings.py": settings,
+        "shop/wsgi.py": "from django.core.wsgi import get_wsgi_application\napplication = get_wsgi_application()\n",
+    }
+    assert plan(files).hosts == ("shop.example", "shop.test")
+    assert plan({**files, "shop/settings.py": "ALLOWED_HOSTS = []\n"}).hosts == ()

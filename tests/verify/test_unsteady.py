@@ -69,11 +69,16 @@ class Answering:
     patience: list[float] = []  # noqa: RUF012
     status = 200
 
+    hosts: list[str] = []  # noqa: RUF012
+    known = ""
+
     def __init__(self, host: str, port: int, timeout: float) -> None:
         self.patience.append(timeout)
 
-    def request(self, method: str, route: str, headers: object) -> None:
-        """Take the question."""
+    def request(self, method: str, route: str, headers: dict[str, str]) -> None:
+        """Take the question; where there is a known host, only those that name it get an answer."""
+        self.hosts.append(headers.get("Host", ""))
+        self.status = 200 if headers.get("Host", "") == self.known else 400
 
     def getresponse(self) -> Answering:
         """Return the answer."""
@@ -95,16 +100,29 @@ def test_the_first_answer_may_take_as_long_as_the_start(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Gunicorn listens at once, and its workers load the application afterwards."""
+    assert len(looked(monkeypatch, capsys, [])["rounds"]) == 2
+    first, *others = Answering.patience
+    assert first > 40
+    assert others == [15, 15, 15]
+
+
+def test_a_host_that_django_knows(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(Answering, "known", "shop.example")
+    seen = looked(monkeypatch, capsys, ["other.example", "shop.example"])
+    assert [one["status"] for answers in seen["rounds"] for one in answers.values()] == [200] * 4
+    assert Answering.hosts == ["", "other.example", *["shop.example"] * 4]
+
+
+def looked(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], hosts: list[str]) -> Any:
+    """Return what the script saw that runs inside containers."""
     source = files("dockfix.verify.inside").joinpath("look.py").read_text("utf-8")
     script: dict[str, Any] = {}
     exec(source.removesuffix("main()\n"), script)
     script["HTTPConnection"] = Answering
     script["listening"] = lambda only: {8000: False}
-    job = {"wait": 45, "ports": [8000], "routes": ["/", "/items"], "only": []}
+    job = {"wait": 45, "ports": [8000], "routes": ["/", "/items"], "hosts": hosts, "only": []}
     monkeypatch.setattr(sys, "argv", ["look.py", json.dumps(job)])
     Answering.patience.clear()
+    Answering.hosts.clear()
     script["main"]()
-    assert len(json.loads(capsys.readouterr().out)["rounds"]) == 2
-    first, *others = Answering.patience
-    assert first > 40
-    assert others == [15, 15, 15]
+    return json.loads(capsys.readouterr().out)

@@ -162,6 +162,7 @@ class Checker:
             wait=self.limits.wait,
             ports=[one.asked for one in first.runs if one.asked] + list(ports),
             routes=first.plan.routes,
+            hosts=first.plan.hosts,
             health=image.configuration.health,
             python=image.python,
             helper=helper,

@@ -22,6 +22,8 @@ _IN_TRACEBACK: Final = re.compile(r"""Traceback \(most recent call last\)|  File
 _GROWN: Final = 1.10
 _MEGABYTE: Final = 1_000_000
 _EVIDENCE: Final = 12
+_BAD_REQUEST: Final = 400
+"""What Django says to a host that is not allowed."""
 
 
 def compare(
@@ -191,7 +193,7 @@ def _answers(before: Sequence[Observation], after: Sequence[Observation]) -> Ite
     elif differences:
         yield Row("answers", summary, _statuses(after), Verdict.BETTER, tuple(one.text for one in differences))
     elif _only_errors(before):
-        hint = "only errors of the server: the application lacks something; --env and --with-services may help it"
+        hint = "nothing but errors: it lacks something, or refuses the host; --env and --with-services may help it"
         yield Row("answers", summary, f"the same, {routes}", Verdict.UNPROVED, (hint,))
     else:
         yield Row("answers", summary, f"the same, {routes}", Verdict.SAME)
@@ -199,7 +201,7 @@ def _answers(before: Sequence[Observation], after: Sequence[Observation]) -> Ite
 
 def _only_errors(runs: Sequence[Observation]) -> bool:
     statuses = {answer.status for one in runs for asked in one.rounds for answer in asked.values()}
-    return all(status is None or status >= SERVER_ERROR for status in statuses)
+    return all(status is None or status == _BAD_REQUEST or status >= SERVER_ERROR for status in statuses)
 
 
 def _statuses(runs: Sequence[Observation]) -> str:

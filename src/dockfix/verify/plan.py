@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
 from dockfix.build.keyvalue import pairs_of
@@ -26,6 +26,9 @@ _MOST_ROUTES: Final = 12
 _SYSTEM: Final = frozenset(
     ("/", "/etc", "/usr", "/usr/bin", "/usr/local", "/usr/local/bin", "/bin", "/sbin", "/tmp", "/var", "/lib", "/opt")
 )
+_HOSTS: Final = re.compile(r"^ALLOWED_HOSTS\b[^\n=]*=([^\n]*[\[(][^\])]*)", re.MULTILINE)
+_STRING: Final = re.compile(r"""["']([^"'\n]+)["']""")
+_HOST: Final = re.compile(r"\.?[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
 _FRAMEWORK_ROUTES: Final = {"fastapi": ("/openapi.json", "/docs"), "django": ("/admin/login/",)}
 
 
@@ -45,6 +48,8 @@ class Plan(NamedTuple):
     ports: tuple[int, ...]
     """Where it may listen, likeliest first."""
     routes: tuple[str, ...]
+    hosts: tuple[str, ...]
+    """The names that Django is known to answer to, for one that does not answer to localhost."""
     serves: bool
     """Whether the files say that it listens: then it is waited for."""
     folders: tuple[str, ...]
@@ -103,6 +108,7 @@ def make_plan(files: Files, dockerfile: str, given: Mapping[str, str], target: s
         command=command,
         ports=ports,
         routes=_routes(applications),
+        hosts=tuple(dict.fromkeys(host for one in applications for host in _hosts(files, context.root, one))),
         serves=bool(ports or applications),
         folders=_folders(build),
         touched=_touched(build, applications),
@@ -198,6 +204,17 @@ def _routes(applications: tuple[Application, ...]) -> tuple[str, ...]:
             if "GET" in route.methods and _PLAIN_ROUTE.fullmatch(route.path):
                 found.append(route.path)
     return tuple(dict.fromkeys(found))[:_MOST_ROUTES]
+
+
+def _hosts(files: Files, root: str, application: Application) -> Iterator[str]:
+    """Yield the hosts that ALLOWED_HOSTS names in the settings, in whatever they are wrapped there."""
+    if application.framework != "django" or not application.settings:
+        return
+    place = posixpath.join(root, application.import_root, application.settings.replace(".", "/"))
+    for path in (f"{place}.py", f"{place}/__init__.py", f"{posixpath.dirname(place)}/base.py"):
+        for match in _HOSTS.finditer(files.text(path) or ""):
+            words = (word for text in _STRING.findall(match[1]) for word in re.split(r"[\s,]+", text))
+            yield from (word.removeprefix(".") for word in words if _HOST.fullmatch(word))
 
 
 def _raw(files: Files, service: Service) -> Mapping[str, Value]:

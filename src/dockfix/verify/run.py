@@ -57,6 +57,8 @@ class Asking(NamedTuple):
     wait: float
     ports: Sequence[int]
     routes: Sequence[str]
+    hosts: Sequence[str]
+    """To be asked for where localhost is refused."""
     health: Sequence[str]
     python: str | None
     helper: str | None
@@ -109,7 +111,13 @@ def _look(engine: Engine, request: RunRequest, container: str, asking: Asking) -
     """Return what the script saw, and why it could not look."""
     script = resources("dockfix.verify.inside").joinpath("look.py").read_text("utf-8")
     only = list(asking.ports) if request.network == "host" else []
-    job = {"wait": asking.wait, "ports": list(asking.ports), "routes": list(asking.routes), "only": only}
+    job = {
+        "wait": asking.wait,
+        "ports": list(asking.ports),
+        "routes": list(asking.routes),
+        "hosts": list(asking.hosts),
+        "only": only,
+    }
     arguments = ("-I", "-c", script, json.dumps(job))
     limit = asking.wait + 60 + 40 * (len(asking.routes) + 8)
     if asking.python is not None:

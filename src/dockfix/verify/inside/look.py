@@ -32,13 +32,16 @@ def listening(only):
     return found
 
 
-def ask(port, route, patience):
+def ask(port, route, patience, host=None):
     answer = {"status": None, "type": "", "body": "", "location": "", "error": ""}
     end = time.time() + 10
     while True:
         connection = HTTPConnection("localhost", port, timeout=max(15, patience))
         try:
-            connection.request("GET", route, headers={"User-Agent": "dockfix", "Accept": "text/html,*/*;q=0.8"})
+            headers = {"User-Agent": "dockfix", "Accept": "text/html,*/*;q=0.8"}
+            if host:
+                headers["Host"] = host
+            connection.request("GET", route, headers=headers)
             response = connection.getresponse()
             answer["status"] = response.status
             answer["type"] = response.getheader("Content-Type") or ""
@@ -70,12 +73,19 @@ def main():
     chosen = [port for port in job["ports"] if port in found] or sorted(found)
     rounds = []
     routes = list(job["routes"]) if chosen else []
+    host = None
     for number in range(2 if chosen else 0):
         answers = {}
         for route in routes:
             # a server may listen long before its workers have loaded the application
             patience = 0 if rounds or answers else start + job["wait"] - time.time()
-            answers[route] = ask(chosen[0], route, patience)
+            answers[route] = ask(chosen[0], route, patience, host)
+            if answers[route]["status"] == 400 and not rounds and len(answers) == 1:
+                for other in job["hosts"]:  # Django's ALLOWED_HOSTS
+                    answer = ask(chosen[0], route, 0, other)
+                    if answer["status"] not in (None, 400):
+                        answers[route], host = answer, other
+                        break
             if route == "/" and number == 0 and "html" in answers[route]["type"]:
                 links = [link.partition("?")[0] for link in ASSET.findall(answers[route]["body"])]
                 links = ["/" + link.lstrip("./") for link in links if "//" not in link]
