@@ -13,7 +13,7 @@ from dockfix.records import record
 from dockfix.syntax.patterns import pattern
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from dockfix.build.model import Build, Stage, Step
     from dockfix.syntax.shell import Command, Script, Word
@@ -284,8 +284,8 @@ def hidden_use(build: Build, stage: Stage, step: Step) -> str | None:
     if keyword != "RUN" or script is None:
         if MENTION.search(text):
             return f"{keyword} uses apt in a way that is not read"
-        if keyword != "RUN":
-            return _script_use(build, stage, text)
+        if keyword != "RUN":  # hardly any program installs packages when it starts: its script has to say so
+            return next(_files_with_apt(build, text), None)
     else:
         known = {command.command.start for command in apt_commands(step)}
         for command in script.commands:
@@ -311,19 +311,26 @@ def hidden_use(build: Build, stage: Stage, step: Step) -> str | None:
 
 def _script_use(build: Build, stage: Stage, text: str) -> str | None:
     """Return why a file of the build context that the text names, a script mostly, may use apt."""
+    found = next(_files_with_apt(build, text), None)
+    if found is None:
+        named = _by_name(build)
+        for word in dict.fromkeys(_SCRIPT.findall(text)):
+            name = posixpath.basename(word)
+            if name not in named and _copied(stage, name):
+                return f"what {word} does is not known"
+    return found
+
+
+def _files_with_apt(build: Build, text: str) -> Iterator[str]:
+    """Yield why a file of the build context that the text names uses apt."""
     context = build.project.context
     named = _by_name(build)
     for word in dict.fromkeys(_WORD.findall(text)):
         name = posixpath.basename(word)
-        found = named.get(_RULES.get(name, name))
-        if found:
-            for path in found:
-                body = context.text(path) or ""
-                if MENTION.search(body) and "update" not in body:
-                    return f"{context.repository_path(path)} uses apt"
-        elif _SCRIPT.fullmatch(word) and _copied(stage, name):
-            return f"what {word} does is not known"
-    return None
+        for path in named.get(_RULES.get(name, name), ()):
+            body = context.text(path) or ""
+            if MENTION.search(body) and "update" not in body:
+                yield f"{context.repository_path(path)} uses apt"
 
 
 def _by_name(build: Build) -> Mapping[str, list[str]]:
