@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from verifying import copied, verify, verify_and_write
+from verifying import copied, verify, verify_and_write, verify_command
 
 pytestmark = pytest.mark.engine
 
@@ -106,6 +106,14 @@ def test_several_dockerfiles(tmp_path: Path) -> None:
         assert (folder / one["path"]).read_text() != text
     check = subprocess.run([sys.executable, "-m", "dockfix", "--check", "."], cwd=folder, check=False)
     assert check.returncode == 0, "a second run changes something"
+    again = subprocess.run(verify_command(), cwd=folder, capture_output=True, text=True, check=False)
+    assert again.stdout.splitlines() == [
+        "Dockerfile",
+        "  nothing to change, so nothing was built",
+        "docker/Dockerfile",
+        "  nothing to change, so nothing was built",
+        "2 Dockerfiles: 2 unchanged",
+    ]
 
 
 def test_nothing_is_built_where_nothing_changes(tmp_path: Path) -> None:

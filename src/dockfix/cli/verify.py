@@ -142,7 +142,11 @@ def command(
                     break
         except EngineError as error:
             raise click.ClickException(str(error)) from error
-    if not show_now:
+    if show_now and len(found) > 1:
+        from dockfix.report import verify_text
+
+        show([verify_text.summary(found)], None)
+    elif not show_now:
         show(_rendered(found, form, written if write else None), output)
     return _status(found, failed=bool(failures))
 
@@ -209,6 +213,8 @@ def _rendered(
         for one in found:
             was = None if written is None else one.repository.prefix + one.dockerfile in written
             yield from verify_text.render(one, text.colour if colours else text.plain, written=was)
+        if len(found) > 1:
+            yield verify_text.summary(found)
 
 
 def _status(found: Iterable[Verified], *, failed: bool) -> int:
