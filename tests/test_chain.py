@@ -270,6 +270,12 @@ def test_an_instruction_that_continues_into_nothing_is_not_moved_in_front_of_ano
     assert not result.failures
 
 
+def test_a_fix_with_what_is_no_text_is_undone() -> None:
+    files, result = try_transforms([named("odd", replacing("one", "\ud800"))], {"Dockerfile": TEXT})
+    assert files["Dockerfile"] == TEXT
+    assert ["no text" in failure.message for failure in result.failures] == [True]
+
+
 def test_a_fix_that_makes_pairs_malformed_is_undone() -> None:
     breaking = named("breaking", replacing("A=b", "A=b c"))
     files, result = try_transforms([breaking], {"Dockerfile": "FROM a\nENV A=b\n"})

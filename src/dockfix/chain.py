@@ -18,7 +18,7 @@ from dockfix.project.files import Files
 from dockfix.records import record, replace
 from dockfix.result import Done, Failure, Refused, Result
 from dockfix.syntax.dockerfile import Dockerfile, DockerfileSyntaxError, parse
-from dockfix.syntax.edit import Edit, OverlapError, apply_edits
+from dockfix.syntax.edit import Edit, OverlapError, apply_edits, encode
 from dockfix.transform import Fix, Safety, Skip, Transform
 
 ROUNDS: Final = 10
@@ -343,6 +343,10 @@ class _Run:
         return contents
 
     def _complaint(self, path: str, before: str | None, after: str) -> str | None:
+        try:
+            encode(after)
+        except UnicodeEncodeError:
+            return f"{path} would hold what is no text"
         if path != self.path:
             reason = syntax_error(path, after)
             if reason and (before is None or syntax_error(path, before) is None):

@@ -269,6 +269,33 @@ def test_a_path_that_is_not_utf_8(repository: Path, own: str) -> None:
         assert written.read() == BOTH
 
 
+@pytest.mark.parametrize("form", ["text", "json", "github", "markdown", "sarif", "patch"])
+def test_half_a_surrogate_pair_is_shown_as_what_it_is(repository: Path, form: str) -> None:
+    escaped = '["\\ud800.sh", "\\udc80"]'
+    (repository / "Dockerfile").write_text(f'FROM python:3.12\nCOPY {escaped[:-1]}, "/x/"]\nCMD {escaped}\n')
+    assert dockfix("--format", form, cwd=repository).returncode == 1
+    assert dockfix("--write", cwd=repository).returncode == 0
+    assert escaped.encode() in (repository / "Dockerfile").read_bytes()
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is full")
+@pytest.mark.parametrize("args", [["--diff"], ["--diff", "--format", "json"], ["list"], ["--output", "/dev/full"]])
+def test_a_screen_that_is_full(repository: Path, own: str, args: list[str]) -> None:
+    command = [sys.executable, "-c", "from dockfix.cli.main import main; main()", *args, "--transform", own]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, cwd=repository, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2
+    assert re.fullmatch(r"dockfix: .*No space left on device\n", done.stderr)
+
+
+@pytest.mark.parametrize(("closed", "status"), [(">&-", 1), ("2>&-", 1), ("<&- >&- 2>&-", 1)])
+def test_a_closed_screen(repository: Path, own: str, closed: str, status: int) -> None:
+    command = f"{sys.executable} -c 'from dockfix.cli.main import main; main()' --diff --transform {own} {closed}"
+    done = subprocess.run(["sh", "-c", command], cwd=repository, capture_output=True, text=True, check=False)
+    assert done.returncode == status
+    assert done.stderr == ""
+
+
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_many_repositories_with_several_processes(tmp_path: Path, own: str, jobs: str) -> None:
     for name in "abc":

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dockfix.syntax.dockerfile import Dockerfile, DockerfileSyntaxError, parse
+from dockfix.syntax.dockerfile import Dockerfile, DockerfileSyntaxError, json_strings, parse
 
 ACCEPTED = {
     "comment in a continuation": "FROM a\nRUN b \\\n# note\n  && c\nUSER d\n",
@@ -138,3 +138,10 @@ def test_logical_text_leads_back_to_the_file(lines: list[str]) -> None:
         for offset, char in enumerate(node.value):
             start, end = node.arguments.raw_span(offset, offset + 1)
             assert tree.text[start:end] == char
+
+
+def test_an_escaped_half_of_a_surrogate_pair_is_no_byte() -> None:
+    assert json_strings('["\\ud800 \\udc80", "\\ud83d\\ude00"]') == (
+        "\N{REPLACEMENT CHARACTER} \N{REPLACEMENT CHARACTER}",
+        "\U0001f600",
+    )

@@ -14,6 +14,9 @@ def main() -> None:
     from dockfix.cli.arguments import plain_arguments
     from dockfix.cli.screen import CommandError
 
+    for name in ("stdout", "stderr"):  # closed ones are None
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
     try:
         arguments = plain_arguments(sys.argv[1:])
         if arguments is None:
@@ -24,18 +27,28 @@ def main() -> None:
             status = run(arguments)
         sys.stdout.flush()
     except CommandError as error:
+        _drop_stdout()
         print(f"dockfix: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("dockfix: stopped", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:  # the reader, such as head, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        _drop_stdout()
         sys.exit(1)
+    except OSError as error:
+        _drop_stdout()
+        print(f"dockfix: {error.strerror or error}", file=sys.stderr)
+        sys.exit(2)
     if arguments is None:
         sys.exit(status)
     sys.stderr.flush()
     os._exit(status)  # nothing is left to be done, and taking the modules apart costs as much as starting Python
+
+
+def _drop_stdout() -> None:
+    """Let what was not written yet go to nowhere: nobody can take it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _with_click() -> int:

@@ -36,14 +36,29 @@ def show(parts: Iterable[str], output: str | None) -> None:
     if output is not None:
         try:
             with open(output, "wb") as file:
-                file.writelines(map(encode, parts))
+                file.writelines(map(_encoded, parts))
         except OSError as error:
             raise CommandError(f"{printable(output)}: cannot be written: {error.strerror}") from error
         return
-    sys.stdout.flush()
-    for part in parts:
-        sys.stdout.buffer.write(encode(part))
-    sys.stdout.buffer.flush()
+    try:
+        sys.stdout.flush()
+        for part in parts:
+            sys.stdout.buffer.write(_encoded(part))
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise CommandError(f"the result cannot be written: {error.strerror}") from error
+
+
+def _encoded(text: str) -> bytes:
+    """Return the bytes of *text*; halves of surrogate pairs, which escapes in YAML or Python may leave, are no text."""
+    try:
+        return encode(text)
+    except UnicodeEncodeError:
+        import re
+
+        return encode(re.sub("[\ud800-\udc7f\udd00-\udfff]", "\N{REPLACEMENT CHARACTER}", text))
 
 
 def colours() -> bool:
@@ -53,4 +68,4 @@ def colours() -> bool:
 
 def printable(line: str) -> str:
     """Return *line* as one line, with bytes that are no characters as escapes."""
-    return " ".join(line.encode("utf-8", "backslashreplace").decode().split())
+    return " ".join(_encoded(line).decode("utf-8", "backslashreplace").split())

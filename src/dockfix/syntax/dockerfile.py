@@ -197,9 +197,11 @@ def json_strings(text: str) -> tuple[str, ...] | None:
         value = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    if isinstance(value, list) and all(isinstance(item, str) for item in value):
-        return tuple(value)
-    return None
+    if not (isinstance(value, list) and all(isinstance(item, str) for item in value)):
+        return None
+    if "\\u" in text:  # half of a surrogate pair is no character: BuildKit reads U+FFFD
+        value = [re.sub("[\ud800-\udfff]", "\N{REPLACEMENT CHARACTER}", item) for item in value]
+    return tuple(value)
 
 
 @record
