@@ -238,3 +238,18 @@ def test_a_dockerfile_in_lower_case_is_found_as_buildkit_finds_it(build: str) ->
     assert len(services_for(MemoryFiles({"dockerfile": "", "compose.yaml": compose}), "dockerfile")) == 1
     both = MemoryFiles({"Dockerfile": "", "dockerfile": "", "compose.yaml": compose})
     assert [len(services_for(both, name)) for name in ("Dockerfile", "dockerfile")] == [1, 0]
+
+
+def test_a_build_with_arguments_alone_adds_to_that_of_another_file() -> None:
+    whole = "services:\n  web:\n    build: {context: .., dockerfile: docker/Dockerfile}\n"
+    files = MemoryFiles(
+        {
+            "docker/Dockerfile": "",
+            "docker/docker-compose.yml": whole,
+            "docker/docker-compose.dev.yml": "services:\n  web:\n    build: {args: [DEV=true]}\n",
+        }
+    )
+    found = services_for(files, "docker/Dockerfile")
+    assert {(service.path, service.context) for service in found} == {("docker/docker-compose.yml", "")}
+    alone = MemoryFiles({"Dockerfile": "", "compose.yaml": "services:\n  web:\n    build: {args: [DEV=true]}\n"})
+    assert [service.context for service in services_for(alone, "Dockerfile")] == [""]

@@ -10,7 +10,15 @@ from weakref import WeakKeyDictionary
 
 from dockfix.project.compose_files import included, overlays, services_of
 from dockfix.project.files import Files
-from dockfix.project.invocations import as_found, as_stated, candidates, default_dockerfile, default_of, inside
+from dockfix.project.invocations import (
+    adds_to_a_build,
+    as_found,
+    as_stated,
+    candidates,
+    default_dockerfile,
+    default_of,
+    inside,
+)
 from dockfix.records import record
 from dockfix.syntax.compose import Value, read_yaml
 from dockfix.syntax.patterns import pattern
@@ -97,6 +105,8 @@ def _find(files: Files) -> Iterator[tuple[str, Service]]:
         whole = {name: _extended(files, path, name, ()) for name in services_of(files, path)}
         for name, service in whole.items():
             placed = _built(files, posixpath.dirname(path), service.get("build"))
+            if placed is not None and adds_to_a_build(service.get("build")) and _elsewhere(files, path, name, placed):
+                continue
             if placed is not None:
                 images.setdefault(default_of(_text(service.get("image")) or ""), placed)
                 yield placed[0], _service(files, path, name, placed, service, "built")
@@ -106,6 +116,18 @@ def _find(files: Files) -> Iterator[tuple[str, Service]]:
                 yield placed[0], _service(files, path, name, placed, service, "image")
         for other in overlays(files, path):
             yield from _laid_over(files, path, other)
+
+
+def _elsewhere(files: Files, path: str, name: str, placed: tuple[str, str, str | None]) -> bool:
+    """Whether another compose file of the folder builds the service from another context: *path* only adds to that."""
+    folder = posixpath.dirname(path)
+    for other, kind in candidates(files):
+        if kind == "compose" and other != path and posixpath.dirname(other) == folder and _DEFAULT.search(other):
+            build = services_of(files, other).get(name, {}).get("build")
+            found = _built(files, folder, build) if not adds_to_a_build(build) else None
+            if found is not None and found[:2] != placed[:2]:
+                return True
+    return False
 
 
 def _laid_over(files: Files, path: str, other: str) -> Iterator[tuple[str, Service]]:

@@ -27,6 +27,7 @@ _STATES: Final = pattern(
     r"(?:.*/)?(?:.*\.(?:ya?ml|hcl|json|sh|bash|mk)|(?:GNU)?[Mm]akefile|[Jj]ustfile|README.*|\.env.*)\Z",
     words=(".y", ".hcl", ".json", ".sh", ".bash", ".mk", "akefile", "ustfile", "README", ".env"),
 )
+_DEFAULT_FILE: Final = pattern(r"(?:\A|/)(?:docker-)?compose\.ya?ml\Z")
 _MAX_DEPTH: Final = 3
 """Folders between the root and a file that says how something elsewhere is built; beside a Dockerfile any number."""
 _MAX_TEXT: Final = 400_000
@@ -169,8 +170,17 @@ def _compose(path: str, text: str) -> Iterator[_Statement]:
         line = entry.line if entry else 0
         if isinstance(build, str):
             yield _Statement(line, default_of(build), None, (base,), True)
-        elif isinstance(build, Mapping) and "dockerfile_inline" not in build:
+        elif not isinstance(build, Mapping) or "dockerfile_inline" in build:
+            continue
+        elif _DEFAULT_FILE.search(path) or not adds_to_a_build(build):
             yield from _mapping(line, build, (base,))
+
+
+def adds_to_a_build(build: Value) -> bool:
+    """Whether a ``build:`` says neither what is built nor where, as files do that are laid over another one."""
+    return (
+        isinstance(build, Mapping) and bool(build) and not {"context", "dockerfile", "dockerfile_inline"} & set(build)
+    )
 
 
 def _mapping(line: int, build: Mapping[str, Value], bases: tuple[str, ...]) -> Iterator[_Statement]:
