@@ -23,7 +23,7 @@ def modern(text: str, pair: Pair, escape: str) -> list[Edit]:
     """Return the edits of the file's *text* that write the old *pair* with ``=``. Raises ``Unclear``."""
     raw = pair.raw or ""
     name_end = pair.start + len(pair.name)
-    if text[pair.start : name_end] != pair.name or any(char in pair.name for char in "'\"`\\"):
+    if text[pair.start : name_end] != pair.name or not SPACE.union("'\"`\\").isdisjoint(pair.name):
         raise Unclear("its name is not plain")
     if not _GAP.match(text[name_end : pair.value_start]):
         raise Unclear("a comment stands between name and value")
