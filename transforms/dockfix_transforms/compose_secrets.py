@@ -25,7 +25,7 @@ _FOR_TRIALS: Final = pattern(
 )
 _RUNS_COMPOSE: Final = pattern(r"\bdocker[- ]compose\b")
 _NUMBER: Final = pattern(
-    r"[-+]?(?:0[0-9xXoObB_]\w*|\d[\d_]*\.[\d_]*(?:[eE][-+]?\d+)?|\d+[eE][-+]?\d+|\d[\d_]*_[\d_]*)\Z"
+    r"[-+]?(?:0[0-9_]+|0[xX][\da-fA-F_]+|0[oO][0-7_]+|0[bB][01_]+|\d[\d_]*\.[\d_]*(?:[eE][-+]?\d+)?|\d+[eE][-+]?\d+|\d[\d_]*_[\d_]*)\Z"
 )
 """What YAML reads as a number that is written in another way than it would be given to the container."""
 _TEMPLATES: Final = (".env.example", ".env.sample", ".env.template", ".env.dist", "env.example", "example.env")
