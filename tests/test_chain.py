@@ -11,12 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dockfix.build.model import Build
+from dockfix.build.stages import build_of
 from dockfix.chain import ROUNDS, Settings, run
-from dockfix.development import for_development
+from dockfix.development import development, for_development
 from dockfix.merge import move_lines, touches
 from dockfix.project.disk import OverlayFiles
 from dockfix.project.files import MemoryFiles
 from dockfix.registry import load_transforms
+from dockfix.syntax.dockerfile import parse
 from dockfix.syntax.edit import Edit, apply_edits, insert
 from dockfix.testing import try_transforms
 from dockfix.transform import Fix, Function, Phase, Safety, Skip, Transform
@@ -443,3 +445,20 @@ def test_the_example_has_something_to_change() -> None:
     changed, result = try_transforms(load_transforms(), files)
     assert not result.failures
     assert changed["Dockerfile"] != files["Dockerfile"]
+
+
+@pytest.mark.parametrize(
+    ("comment", "expected"),
+    [
+        ("# Dockerfile for development", True),
+        ("# This image is for local development only.", True),
+        ("# Development Dockerfile", True),
+        ("## for dev", True),
+        ("# for development and production", False),
+        ("# not for development", False),
+        ("# builds the development tools of the shop", False),
+    ],
+)
+def test_a_comment_on_top_says_that_it_is_for_development(comment: str, expected: bool) -> None:
+    build = build_of("Dockerfile", parse(f"{comment}\nFROM python:3.12-slim\n# for development\nCMD python app.py\n"))
+    assert (development(build) is not None) is expected

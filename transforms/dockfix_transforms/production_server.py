@@ -190,6 +190,7 @@ def _without_reload(build: Build, start: Start, prefix: tuple[str, ...], kept: t
     if start.entrypoint is not None:
         _check_arguments(build)
         edits += removals(build.dockerfile, [start.entrypoint.instruction])
+    notes += _about_services(build)
     title = "run the server without restarting it when a file changes"
     return Fix(title, {start.path: tuple(sorted(edits))}, start.step.line, notes=tuple(notes))
 
