@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import secrets
 import subprocess
@@ -11,6 +12,15 @@ from pathlib import Path
 import pytest
 from verifying import copied, verify, verify_command
 
+from dockfix.project.files import MemoryFiles
+from dockfix.verify.build import Built
+from dockfix.verify.check import Checker, Limits
+from dockfix.verify.engine import Docker
+from dockfix.verify.plan import make_plan
+from dockfix.verify.process import Interrupts
+from dockfix.verify.progress import Progress
+from dockfix.verify.scratch import Scratch
+
 
 @pytest.mark.engine
 def test_a_build_that_takes_too_long(tmp_path: Path) -> None:
@@ -19,6 +29,26 @@ def test_a_build_that_takes_too_long(tmp_path: Path) -> None:
     done = verify(folder, "--timeout", "3")
     assert done.status == 3
     assert "the build took longer than 3 seconds" in done.row("builds")["details"]
+
+
+@pytest.mark.parametrize(("late", "tries"), [(False, 2), (True, 1)])
+def test_what_took_too_long_is_not_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, late: bool, tries: int
+) -> None:
+    failed = Built(None, 3.0, (), None, ("WARNING: read timed out",), late)
+    built: list[Built] = []
+
+    def build(*_: object) -> Built:
+        built.append(failed)
+        return failed
+
+    monkeypatch.setattr("dockfix.verify.check.build", build)
+    files, interrupts = MemoryFiles({"Dockerfile": "FROM python\n"}), Interrupts()
+    scratch = Scratch(str(tmp_path), interrupts)
+    checker = Checker(Docker("docker", "", "", interrupts, True), Limits(), Progress(io.StringIO()), scratch, files)
+    assert checker.side("before", make_plan(files, "Dockerfile", {}), {}).built == failed
+    assert len(built) == tries
+    scratch.remove()
 
 
 @pytest.mark.engine

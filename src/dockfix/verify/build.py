@@ -19,6 +19,8 @@ class Built(NamedTuple):
     steps: tuple[LogStep, ...]
     failed: LogStep | None = None
     ending: tuple[str, ...] = ()
+    late: bool = False
+    """Whether it ran out of time."""
 
     @property
     def cached(self) -> int:
@@ -38,7 +40,7 @@ def build(engine: Engine, request: BuildRequest, timeout: float, progress: Calla
     ending = log.ending()
     if done.code is None:
         ending = (*ending, f"the build took longer than {timeout:.0f} seconds")
-    return Built(None, seconds, log.steps, log.failed, ending or (done.complaint,))
+    return Built(None, seconds, log.steps, log.failed, ending or (done.complaint,), done.code is None)
 
 
 def _image(iidfile: str) -> str | None:

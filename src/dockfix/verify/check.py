@@ -130,7 +130,7 @@ class Checker:
             cache=cache,
         )
         built = build(self.engine, request, limits.timeout, self.progress.step)
-        if built.image is None and any(map(_NETWORK.search, built.ending)):
+        if built.image is None and not built.late and any(map(_NETWORK.search, built.ending)):
             built = build(self.engine, request, limits.timeout, self.progress.step)
         full = None if built.image else next(filter(_FULL.search, built.ending), None)
         if full is not None:
