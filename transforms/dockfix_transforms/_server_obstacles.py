@@ -29,6 +29,7 @@ _SOCKETS: Final = pattern(
     r"^\s*(?:from|import)\s+(flask_sock|flask_sockets|flask_socketio|simple_websocket)\b", re.MULTILINE
 )
 _SETTINGS: Final = pattern(r"""DJANGO_SETTINGS_MODULE["']\s*(?:\]\s*=|,)\s*["']([\w.]+)["']""")
+_WRAPPED: Final = pattern(r"""^WSGI_APPLICATION\s*=\s*["'][\w.]+\.(\w+)["']""", re.MULTILINE)
 _PREPARES: Final = pattern(r"\b(?:load_dotenv|read_dotenv|read_env|patch_all|monkey|sys\.path|pymysql)\b")
 _SET: Final = pattern(r"^\s*(?:export\s+)?(\w+)\s*=", re.MULTILINE)
 _OF_FLASK: Final = frozenset({"FLASK_APP", "FLASK_ENV", "FLASK_DEBUG", "FLASK_RUN_PORT", "FLASK_RUN_HOST"})
@@ -132,6 +133,13 @@ def _check_django(build: Build, start: Start, application: Application, manage: 
     if stated is not None and stated.group(1) != application.settings and (fixed or not given):
         reason = f"it has the settings {stated.group(1)}, where manage.py has {application.settings}"
         raise Obstacle(reason, _line(text, stated.start()), place)
+    for other, code in _code(build):
+        wrapped = _WRAPPED.search(code)
+        if wrapped is not None and wrapped.group(1) != "application" and application.asgi is None:
+            where = context.repository_path(other)
+            raise Obstacle(
+                f"WSGI_APPLICATION is {wrapped.group(1)}, no application", _line(code, wrapped.start()), where
+            )
     for found in _PREPARES.finditer(manage):
         if found.group() not in text:
             where = context.repository_path(application.path)

@@ -40,6 +40,7 @@ _IMAGE_STATE: Final = frozenset(
         "chmod",
         "chown",
         "echo",
+        "printf",
         "groupadd",
         "install",
         "locale-gen",
@@ -59,6 +60,7 @@ _IMAGE_STATE: Final = frozenset(
         "django-admin",
     }
 )
+_WRITERS: Final = frozenset({"echo", "printf", "mkdir", "set", "chmod", "true"})
 _MANY: Final = 200
 _REMOVABLE: Final = pattern(r"(?:/var/|/tmp/|/root/\.cache|~/\.cache|\$HOME/\.cache|-)|.*\.(?:txt|in|whl)\Z")
 
@@ -115,6 +117,8 @@ def _settle_updates(stage: Stage, found: dict[int, Role]) -> dict[int, Role]:
         role = found.get(step.line)
         if role is None or step.installs or not (role.builder and role.final):
             continue
+        if not any(basename(command.name or "") in _APT for command in _commands(step)):
+            continue
         later = [other for other in steps[index + 1 :] if any(install.manager == "apt" for install in other.installs)]
         roles_later = [found.get(other.line, Role(builder=False, final=True)) for other in later]
         settled[step.line] = Role(
@@ -137,6 +141,8 @@ def _install_role(step: Step, release: str | None) -> Role:
         words = [word.value or word.raw for word in command.words[1:]]
         if _prepares(step, command):
             continue
+        if written := _written(command):
+            raise Obstacle(f"the RUN writes {written}, which the final stage would not have", line)
         if name in _APT:
             if {"remove", "purge"} & set(words):
                 removed.update(words)
@@ -154,6 +160,12 @@ def _install_role(step: Step, release: str | None) -> Role:
         needed = runtime_packages(package, release)
         runtime += [package] if needed is None else needed
     return Role(builder=True, final=False, runtime=tuple(dict.fromkeys(runtime)))
+
+
+def _written(command: Command) -> str | None:
+    """Return the file that a redirection writes, None for none and for /dev/null."""
+    targets = (redirect.target.raw for redirect in command.redirects if redirect.operator.startswith(">"))
+    return next((text for text in targets if not text.isdigit() and not text.startswith("/dev/")), None)
 
 
 def _expanded(step: Step, word: str) -> str:
@@ -216,7 +228,8 @@ def _run_role(step: Step, release: str | None) -> tuple[Role, set[str]]:
             text = " ".join(word.raw for word in command.words)
             if name not in _IMAGE_STATE or re.search(r"setup\.py|\bvenv\b|virtualenv|ensurepip", text):
                 raise Obstacle(f"whether the builder needs what this RUN does is not known: {_shown(text)}", line)
-        return Role(builder=False, final=True), set()
+        # settings that an install reads may be among what is written; it does no harm to write them twice
+        return Role(builder=names <= _WRITERS and any(map(_written, commands)), final=True), set()
     script = step.script
     if script is not None and any(brings_tools(script, command, None) for command in commands):
         return _install_role(step, release), set()

@@ -52,6 +52,15 @@ _WRITING: Final = pattern(
     r"|(?:makedirs|mkdir|connect|FileHandler|to_csv|to_json|to_parquet|save|savefig|TinyDB|basicConfig|Path|copy|move)\("
     r"[^()\n]*?f?[\"'](?:sqlite:///)?(?P<named>/[^\"'\s]*)[\"']"
 )
+_MAKING: Final = pattern(
+    r"\bopen\(\s*f?[\"'](/[^\"']*)[\"']\s*,\s*(?:mode\s*=\s*)?[\"'][rbt]*[wax+]"
+    r"|(?:makedirs|mkdir|FileHandler|to_csv|to_json|to_parquet)\(\s*f?[\"'](/[^\"'\s]*)[\"']"
+)
+_ALTERS: Final = pattern(
+    r"\b(?:mkdir|touch|rm|rmdir|ln|cp|mv|chmod|install|sed\s+-i\S*|tee)\b[^\n;&|]*\s(/[\w./-]+)[ \t]*(?=$|[;&|\n])",
+    re.MULTILINE,
+)
+_EVERYBODYS: Final = ("/tmp", "/dev", "/proc", "/var/tmp")
 _CONSTANT: Final = pattern(
     r"^\s*[\w.]*(?:DIR|FOLDER|OUTPUT|CACHE|STORE|DATA|DB|LOG|UPLOAD|STATIC_ROOT|MEDIA_ROOT)\w*(?:\s*:\s*\w+)?\s*=\s*f?(?:Path\()?[\"'](/[\w./-]+)[\"']",
     re.MULTILINE | re.IGNORECASE,
@@ -115,6 +124,11 @@ def _outside(path: str, owned: Sequence[str]) -> bool:
     return not any(within(path, place) for place in owned) and not any(within(path, place) for place in _READ_ONLY)
 
 
+def _foreign(path: str, owned: Sequence[str]) -> bool:
+    """Whether only root may write to *path*."""
+    return not any(within(path, place) for place in (*owned, *_EVERYBODYS))
+
+
 def _check_modes(step: Step, owned: Sequence[str]) -> None:
     """Refuse files that chmod, install or ``--chmod`` keep from everybody but root."""
     flag = step.instruction.flag("chmod")
@@ -158,6 +172,8 @@ def _private(mode: str) -> bool:
 
 def _check_run(build: Build, step: Step, owned: Sequence[str]) -> None:
     text = step.instruction.value
+    if found := re.search(r"\bumask\s+\d*7(?!\d)", text):
+        raise Obstacle(f"`{found.group()}` leaves what is made to root", step.line)
     if found := _HOME.search(text):
         raise Obstacle(
             f"{found.group().strip() or 'cd'} is root's home, and the program may need what is put there", step.line
@@ -236,6 +252,9 @@ def _check_place(build: Build, step: Step, owned: Sequence[str], workdir: str) -
     copy = step.copy
     if copy is None or copy.from_ is not None or copy.destination is None:
         return
+    kept = any(within(copy.destination, place) for place in (*owned, *_EVERYBODYS))
+    if copy.remote and not kept and step.instruction.flag("chmod") is None:
+        raise Obstacle(f"what ADD downloads to {copy.destination} is root's alone (mode 600)", step.line)
     if any(within(copy.destination, place) for place in owned) or not _outside(copy.destination, ()):
         return
     context = build.project.context
@@ -264,7 +283,10 @@ def _check_starts(build: Build, chain: Sequence[Stage], owned: Sequence[str]) ->
     for line, path, text in said:
         for place, script in with_scripts(build, text):
             where = (0 if place else line, place or path)
-            for found in (*_PLACES.finditer(script), *_REDIRECT.finditer(script)):
+            made = (*_REDIRECT.finditer(script), *_ALTERS.finditer(script))
+            if written := next((found.group(1) for found in made if _foreign(found.group(1), owned)), None):
+                raise Obstacle(f"the start command writes to {written}, which is root's", *where)
+            for found in _PLACES.finditer(script):
                 if _outside(found.group(1), owned) and not re.match(r"/(?:var/)?run/secrets\b", found.group(1)):
                     raise Obstacle(f"whether the program writes to {found.group(1)} is not known", *where)
             if _OTHER_USER.search(script):
@@ -295,6 +317,9 @@ def _check_code(build: Build, chain: Sequence[Stage], owned: Sequence[str]) -> N
             raise Obstacle("a port in the code is below 1024", _line(text, found), where)
         if homeless and (found := _ASKS_HOME.search(text)):
             raise Obstacle("the program asks for its home, which the user has not", _line(text, found), where)
+        for found in _MAKING.finditer(text):
+            if _foreign(named := found.group(1) or found.group(2), owned):
+                raise Obstacle(f"whether the program writes to {named} is not known", _line(text, found), where)
         places = [(found, found["opened"] or found["named"]) for found in _WRITING.finditer(text)]
         if _WRITES.search(text) or "_ROOT" in text:
             places += [(found, found.group(1)) for found in _CONSTANT.finditer(text)]

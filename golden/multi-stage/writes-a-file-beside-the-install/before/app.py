@@ -1,0 +1,10 @@
+from flask import Flask
+
+app = Flask(__name__)
+
+
+@app.route("/")
+def index():
+    return "hello"
+
+FREEZE = open('freeze.txt').read()

@@ -1,0 +1,3 @@
+#!/bin/sh
+mkdir -p /exports
+exec gunicorn app:app

@@ -1,0 +1,3 @@
+#!/bin/sh
+envsubst < template > /etc/app.conf
+exec gunicorn app:app
