@@ -39,7 +39,7 @@ RUNS = st.lists(st.sampled_from(COMMANDS), min_size=1, max_size=3).map(lambda so
 def dockerfiles(draw: st.DrawFn) -> str:
     """Return a Dockerfile whose instructions go on over lines, with comments and empty lines between, in any case."""
     escape = draw(st.sampled_from("\\\\\\`"))
-    lines = ["# escape=`"] if escape == "`" else []
+    lines = ["# escape=`", "# note"] if escape == "`" else ["# note"]  # one line that tells the line ending stays
     body = st.one_of(RUNS, st.sampled_from(INSTRUCTIONS), st.sampled_from(HEREDOCS))
     for one in ["FROM python:3.12", *draw(st.lists(body, max_size=6))]:
         lines += draw(st.lists(st.sampled_from(("", "# note", "  ", "\t# RUN x \\")), max_size=1))
@@ -71,7 +71,7 @@ def accepted(text: str) -> bool:
     return True
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, derandomize=True, max_examples=150)
 @given(dockerfiles())
 def test_the_chain_over_any_layout(text: str) -> None:
     if not accepted(text):
@@ -87,7 +87,7 @@ def test_the_chain_over_any_layout(text: str) -> None:
     assert not again.fixes
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, derandomize=True, max_examples=100)
 @given(dockerfiles(), st.integers(0, 7))
 def test_an_instruction_that_is_to_be_left_alone_keeps_its_bytes(text: str, number: int) -> None:
     if not accepted(text):

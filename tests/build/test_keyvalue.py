@@ -22,6 +22,7 @@ from dockfix.syntax.edit import apply_edits
         ("ENV A=1 \\\n    # of S\n    S=x \\\n    B=2\n", {"S"}, "ENV A=1 \\\n    B=2\n"),
         ("ENV S=1 \\\n    # of B\n    B=2\n", {"S"}, "ENV \\\n    # of B\n    B=2\n"),
         ("# of S\nENV S=1\n\nRUN x\n", {"S"}, "RUN x\n"),
+        ("RUN x\nENV S=1\nENV S=2", {"S"}, "RUN x"),
         ("# of both\nENV S=1\nENV B=1\n", {"S"}, "# of both\nENV B=1\n"),
         ("# any key will do\nARG SECRET_KEY=1\nARG RELEASE\n", {"SECRET_KEY"}, "ARG RELEASE\n"),
         ("# of both\nENV S=1\nENV T=1\n\nRUN x\n", {"S", "T"}, "RUN x\n"),

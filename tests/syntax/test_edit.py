@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dockfix.syntax.edit import Edit, OverlapError, apply_edits, decode, delete, encode, insert, overlaps
+from dockfix.syntax.edit import Edit, OverlapError, apply_edits, decode, delete, encode, insert, joined, overlaps
 
 
 @given(st.binary())
@@ -27,3 +27,8 @@ def test_refuses_overlaps_and_the_outside(edits: list[Edit]) -> None:
 def test_overlaps() -> None:
     assert overlaps([insert(1, "a")], [insert(1, "b")])
     assert not overlaps([Edit(0, 1, "")], [Edit(1, 2, "")])
+
+
+def test_deletions_that_share_text_become_one() -> None:
+    assert joined([delete(5, 9), delete(0, 2), delete(4, 6)]) == [delete(0, 2), delete(4, 9)]
+    assert joined([delete(0, 2), delete(2, 4)]) == [delete(0, 2), delete(2, 4)]

@@ -12,7 +12,7 @@ from dockfix.build.layout import removals
 from dockfix.build.lineage import lineage, start_steps
 from dockfix.build.model import Build, Step
 from dockfix.syntax.dockerfile import Blank
-from dockfix.syntax.edit import Edit, delete, insert
+from dockfix.syntax.edit import Edit, delete, insert, joined
 from dockfix.syntax.patterns import pattern
 from dockfix.transform import Fix, Phase, Safety, Skip, transform
 from dockfix_transforms._flask_mode import depends_on_mode
@@ -173,7 +173,7 @@ def _flask(build: Build, present: list[tuple[Step, Pair]]) -> Iterator[Fix | Ski
             return
         edits += some
     notes = ("the debugger and the reloader are off now",) if debugs else ()
-    yield Fix(f"drop {' and '.join(gone)}", {build.path: tuple(sorted(edits))}, min(found), notes=notes)
+    yield Fix(f"drop {' and '.join(gone)}", {build.path: joined(edits)}, min(found), notes=notes)
 
 
 def _without(build: Build, step: Step, gone: list[Pair]) -> list[Edit] | None:

@@ -8,7 +8,7 @@ from typing import Final
 
 from dockfix.records import record
 from dockfix.syntax.dockerfile import Dockerfile, Instruction
-from dockfix.syntax.edit import Edit, delete
+from dockfix.syntax.edit import Edit, delete, joined
 
 _BLANK: Final = " \t\v\f\r\n"
 SPACE: Final = frozenset(f"{_BLANK}\x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000") | frozenset(
@@ -108,7 +108,7 @@ def _without(dockerfile: Dockerfile, gone: list[Instruction]) -> list[Edit]:
             edits.append(delete(instruction.start, instruction.end))
         else:
             alone.append(instruction)
-    return edits + removals(dockerfile, alone)
+    return joined([*edits, *removals(dockerfile, alone)])
 
 
 def _own_comment(dockerfile: Dockerfile, instruction: Instruction, following: Instruction) -> bool:

@@ -52,6 +52,20 @@ def delete(start: int, end: int) -> Edit:
     return Edit(start, end, "")
 
 
+def joined(deletions: Iterable[Edit]) -> list[Edit]:
+    """Return the deletions in order, those that share text as one.
+
+    Two that each remove lines may share a line ending: where a file's last line has none, it takes the one above along.
+    """
+    result: list[Edit] = []
+    for one in sorted(deletions):
+        if result and one.start < result[-1].end:
+            result[-1] = delete(result[-1].start, max(result[-1].end, one.end))
+        else:
+            result.append(one)
+    return result
+
+
 def apply_edits(text: str, edits: Iterable[Edit]) -> str:
     """Return *text* with all *edits* applied; their offsets refer to *text* as given.
 
