@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -230,7 +231,10 @@ def _fix(build: Build, moves: Sequence[_Move]) -> Fix:
     block = newline.join([*blocks, *(f"{keyword} {split.again}" for split in splits)])
     if blank_above(dockerfile, moves[0].copy.instruction):
         block = newline + block
-    if cut is not None:
+    unused = cut is None and not splits and _unused(build, moves)
+    if unused:
+        pass  # nothing goes behind the install
+    elif cut is not None:
         script = last.script
         assert script is not None
         before = [item for item in script.commands if item.start < cut.start and not item.substitution][-1]
@@ -248,7 +252,48 @@ def _fix(build: Build, moves: Sequence[_Move]) -> Fix:
         title = "install the dependencies, then copy the source and install the project"
     elif not any(move.manifests for move in moves):
         title = "copy the source behind the install, which needs nothing of it"
+    if unused:
+        title = "copy only the manifests: the stage uses nothing else of the source, and no other takes it from there"
     return Fix(title, {build.path: tuple(sorted(edits))}, moves[0].copy.line, notes=notes)
+
+
+def _unused(build: Build, moves: Sequence[_Move]) -> bool:
+    """Whether the stage ends with the install, and nothing takes from it what the COPYs bring."""
+    from dockfix.project.invocations import candidates
+
+    step = moves[0].last
+    stage = build.stages[step.stage]
+    if (
+        stage is build.final
+        or stage.name is None
+        or any(one.keyword not in _PASSIVE for one in stage.steps if one.line > step.line)
+    ):
+        return False
+    if any(other.base_stage == stage.index for other in build.stages):
+        return False
+    named = re.compile(rf"\btarget\b\W{{1,8}}{re.escape(stage.name)}(?![\w-])", re.IGNORECASE)
+    texts = (build.project.files.text(path) or "" for path, _ in candidates(build.project.files))
+    if any(named.search(text) for text in texts if "target" in text):
+        return False  # it is built for itself
+    places = [move.copy.copy.destination for move in moves if move.copy.copy is not None]
+    for other in build.stages[stage.index + 1 :]:
+        if any(f"from={stage.name}" in one.instruction.value for one in other.of("RUN")):
+            return False
+        for copy in (one.copy for one in other.of("COPY") if one.instruction.flag("from") is not None):
+            if copy is None or copy.from_ is None:
+                return False
+            if copy.from_.lower() not in (stage.name, str(stage.index)):
+                continue
+            for source in copy.sources:
+                mine = f"{source.value}/" if source.value is not None else None
+                if mine is None or any(
+                    place is None
+                    or f"{place.rstrip('/')}/".startswith(mine)
+                    or mine.startswith(f"{place.rstrip('/')}/")
+                    for place in places
+                ):
+                    return False
+    return True
 
 
 def _block(build: Build, move: _Move) -> str:
