@@ -276,6 +276,7 @@ def _unused(build: Build, moves: Sequence[_Move]) -> bool:
     if any(named.search(text) for text in texts if "target" in text):
         return False  # it is built for itself
     places = [move.copy.copy.destination for move in moves if move.copy.copy is not None]
+    taken = False
     for other in build.stages[stage.index + 1 :]:
         if any(f"from={stage.name}" in one.instruction.value for one in other.of("RUN")):
             return False
@@ -284,6 +285,7 @@ def _unused(build: Build, moves: Sequence[_Move]) -> bool:
                 return False
             if copy.from_.lower() not in (stage.name, str(stage.index)):
                 continue
+            taken = True
             for source in copy.sources:
                 mine = f"{source.value}/" if source.value is not None else None
                 if mine is None or any(
@@ -293,7 +295,7 @@ def _unused(build: Build, moves: Sequence[_Move]) -> bool:
                     for place in places
                 ):
                     return False
-    return True
+    return taken
 
 
 def _block(build: Build, move: _Move) -> str:
