@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _RUNS_COMPOSE: Final = pattern(r"\bdocker[- ]compose\b")
 _REQUIRED: Final = pattern(r"\$\{(\w+):\?\}")
+_NO_PYTHON: Final = frozenset({"node", "nginx", "httpd", "caddy", "traefik", "haproxy", "oven/bun", "denoland/deno"})
 _TEMPLATES: Final = (".env.example", ".env.sample", ".env.template", ".env.dist", "env.example", "example.env")
 
 
@@ -75,7 +76,7 @@ def runners(build: Build, dockerfiles: Sequence[str] = ()) -> list[Runner]:
 
 def images_with(build: Build, context_paths: Sequence[str]) -> list[Build]:
     """Return this build and those of the repository's other Dockerfiles whose image has one of these of its files."""
-    from dockfix.build.lineage import image_path
+    from dockfix.build.lineage import image_path, lineage
     from dockfix.build.stages import build_of, copied_sources, stages_of
     from dockfix.project.model import Project
     from dockfix.syntax.dockerfile import DockerfileSyntaxError, parse
@@ -95,6 +96,9 @@ def images_with(build: Build, context_paths: Sequence[str]) -> list[Build]:
             continue
         root = f"{project.context.root}/" if project.context.root else ""
         inside = [one.removeprefix(root) for one in wanted if one.startswith(root)]
+        base = lineage(other)[0].image
+        if base is not None and base.repository in _NO_PYTHON:
+            continue  # it has the code, and nothing that runs it
         if any(image_path(other, one) is not None for one in inside):
             found.append(other)
     return found

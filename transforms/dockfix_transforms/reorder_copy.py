@@ -266,6 +266,7 @@ def _unused(build: Build, moves: Sequence[_Move]) -> bool:
     if (
         stage is build.final
         or stage.name is None
+        or stage.of("CMD", "ENTRYPOINT", "EXPOSE", "HEALTHCHECK")
         or any(one.keyword not in _PASSIVE for one in stage.steps if one.line > step.line)
     ):
         return False
@@ -287,7 +288,7 @@ def _unused(build: Build, moves: Sequence[_Move]) -> bool:
                 continue
             taken = True
             for source in copy.sources:
-                mine = f"{source.value}/" if source.value is not None else None
+                mine = None if source.value is None else f"/{source.value.strip('/')}/".replace("//", "/")
                 if mine is None or any(
                     place is None
                     or f"{place.rstrip('/')}/".startswith(mine)
