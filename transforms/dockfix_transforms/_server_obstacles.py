@@ -19,10 +19,18 @@ _RELOADER: Final = pattern(
     r"WERKZEUG_RUN_MAIN|\bRUN_MAIN\b|[\"']runserver[\"']\s+(?:not\s+)?in\s+sys\.argv|sys\.argv\[1\]\s*[!=]=\s*[\"']runserver",
     words=("RUN_MAIN", "runserver"),
 )
-_ARGUMENTS: Final = pattern(r"\bsys\.argv\b|__name__\s*!=|\bsys\.modules\[[\"']__main__", words=("sys.", "__name__"))
+_ARGUMENTS: Final = pattern(
+    r"\bsys\.argv\b|__name__\s*!=|Flask\(\s*[\"']__main__|\bsys\.modules\[[\"']__main__",
+    words=("sys.", "__name__", "__main__"),
+)
 _DEBUG: Final = pattern(
     r"\b(?:current_)?app\.debug\b(?!\s*=[^=])|\.config\.get\([\"']DEBUG|\.config\[[\"']DEBUG[\"']\](?!\s*=[^=])"
 )
+_PICKLES: Final = pattern(
+    r"\b(?:c?[pP]ickle|joblib|dill|cloudpickle)\.load\(|^from joblib import .*\bload\b", re.MULTILINE
+)
+_OWN: Final = pattern(r"^(?!@)[^\n]*\n(class|def) (\w+)", re.MULTILINE)
+"""A class or function at the top of a module, without a decorator."""
 _SIGNALS: Final = pattern(r"^\s*signal\.signal\(\s*signal\.SIG(?:TERM|INT|QUIT|HUP|USR)", re.MULTILINE)
 _HOST_NETWORK: Final = pattern(r"^\s*network_mode:\s*[\"']?host\b", re.MULTILINE)
 _SOCKETS: Final = pattern(
@@ -55,6 +63,11 @@ def check_program(build: Build, start: Start, application: Application, program:
         raise Obstacle(f"the program asks how it was started: {found.group()}", _line(text, found.start()), place)
     if application.framework != "django" and (found := _SIGNALS.search(text)):
         raise Obstacle("the program handles signals itself, as the server does", _line(text, found.start()), place)
+    for found in _OWN.finditer(text) if application.framework != "django" and _PICKLES.search(text) else ():
+        name = found.group(2)
+        if found.group(1) == "class" or len(re.findall(rf"\b{name}\b", text)) == 1:
+            unpickled = f"what is unpickled may look for {name} in the module that is started"
+            raise Obstacle(unpickled, _line(text, found.start(2)), place)
     if script := looks_at_arguments(start):
         raise Obstacle(f"{script} looks at its arguments, which are others then", start.line)
     run = application.run

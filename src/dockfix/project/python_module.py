@@ -224,13 +224,25 @@ class Module:
                 others = tuple(
                     (item.lineno, ast.unparse(item).partition("\n")[0][:80])
                     for item in [*body, *elsewhere]
-                    if guarded and (item is not statement or not direct) and not _harmless(item)
+                    if guarded and (item is not statement or not direct) and not self.harmless(item)
                 )
                 run = self.run(call, guarded, others)
                 owner = dotted(call.func.value) if isinstance(call.func, ast.Attribute) else None
                 name = owner if run.callee != "uvicorn.run" else (run.target or "").rpartition(":")[2]
                 found[name or ""] = run
         return found
+
+    def harmless(self, node: ast.stmt) -> bool:
+        """Whether a statement of the main block may be missed; imports of the program's own modules may not."""
+        import ast
+
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
+            places = [posixpath.join(posixpath.dirname(self.path), name.replace(".", "/")) for name in names]
+            return not any(f"{place}.py" in self.known or f"{place}/__init__.py" in self.known for place in places)
+        if any(dotted(call.func) == "load_dotenv" for call in _calls(node)):  # the image has one
+            return self.text_of(posixpath.join(posixpath.dirname(self.path), ".env")) is None
+        return _harmless(node)
 
     def starts(self, call: ast.Call) -> bool:
         """Whether *call* starts a server."""
