@@ -266,6 +266,7 @@ def _unused(build: Build, moves: Sequence[_Move]) -> bool:
     if (
         stage is build.final
         or stage.name is None
+        or len(build.stages) > _MANY
         or stage.of("CMD", "ENTRYPOINT", "EXPOSE", "HEALTHCHECK")
         or any(one.keyword not in _PASSIVE for one in stage.steps if one.line > step.line)
     ):
