@@ -16,7 +16,7 @@ from dockfix.syntax.patterns import pattern
 from dockfix_transforms._python_images import PythonTag, python_tag
 
 IN_PATH: Final = pattern(r"\blib/python(3\.\d+)(?=/|\Z)", words=("lib/python",))
-_SYSTEM: Final = pattern(r"/usr/local/lib(?:/python3\.\d+(?:/site-packages)?)?\Z")
+_SYSTEM: Final = pattern(r"/usr/local/lib(?:/python3\.\d+(?:/site-packages)?)?\Z", words=("/usr/local/lib",))
 _VENV: Final = pattern(r"(?:\bvenv|\bvirtualenv)\s+(?:-\S+\s+)*(/[\w./-]+)", words=("venv", "virtualenv"))
 _BARE_PATH: Final = pattern(r"\$\{?PATH\}?", words=("PATH",))
 

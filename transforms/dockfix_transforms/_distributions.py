@@ -14,7 +14,6 @@ from dockfix.records import record
 from dockfix.syntax.patterns import pattern
 from dockfix.syntax.requirements import Line, normalised, parse_requirements, reachable_manifests
 from dockfix_transforms._knowledge import table
-from dockfix_transforms._lock_files import pipfile_lock, toml_lock
 from dockfix_transforms._obstacle import Obstacle
 
 PYTHON: Final = frozenset({"pip", "uv-pip", "uv-sync", "poetry", "pipenv", "pdm"})
@@ -201,6 +200,8 @@ class _Reader:
         lock = self.origin(_LOCKS[manager])
         skip = bool(self.install.options & {"--no-dev", "--only", "--without", "--only-main", "--prod", "--production"})
         if lock is not None and "--skip-lock" not in self.install.options:
+            from dockfix_transforms._lock_files import pipfile_lock, toml_lock
+
             text = self.build.project.context.text(lock) or ""
             development = bool(self.install.options & {"--dev", "-d"})
             found = (

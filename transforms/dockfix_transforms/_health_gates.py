@@ -21,7 +21,7 @@ _HARMLESS: Final = pattern(
 _GATES: Final = pattern(
     r"\bbefore_(?:app_)?request|\bBASIC_AUTH_FORCE\b|\bDispatcherMiddleware\(|\bdefault_limits\b|\bSERVER_NAME\b"
     r"|\bhost_matching\b|\bTrustedHostMiddleware\b|\bapplication_limits\b"
-    r"|(?i:add_middleware\(\s*\w*(?:auth|host|key|token|limit))|\bwsgi_app\s*=(?!\s*(?:ProxyFix|WhiteNoise)\()",
+    r"|add_middleware\(\s*\w*(?i:auth|host|key|token|limit)|\bwsgi_app\s*=(?!\s*(?:ProxyFix|WhiteNoise)\()",
     words=(
         *("before_", "BASIC_AUTH", "Dispatcher", "limits", "SERVER_NAME", "host_matching", "TrustedHost"),
         *("_middleware", "wsgi_app"),
@@ -39,7 +39,7 @@ _HTTPS: Final = pattern(
     r"\b(?:HTTPSRedirectMiddleware|Talisman|SSLify)\(|add_middleware\(\s*HTTPSRedirectMiddleware",
     words=("HTTPSRedirectMiddleware", "Talisman", "SSLify"),
 )
-_TESTS: Final = pattern(r"(?:^|/)tests?/|(?:^|/)(?:test_[^/]*|conftest)\.py\Z")
+_TESTS: Final = pattern(r"(?:^|/)tests?/|(?:^|/)(?:test_[^/]*|conftest)\.py\Z", words=("test",))
 _MOST: Final = 500
 """How many modules are searched."""
 

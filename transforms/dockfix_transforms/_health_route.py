@@ -11,7 +11,6 @@ from dockfix.project.python_module import parse_module
 from dockfix.records import record
 from dockfix.syntax.patterns import pattern
 from dockfix_transforms._code_names import dotted, module_file, text_of
-from dockfix_transforms._health_django import allowed_host, routes
 from dockfix_transforms._health_gates import answers, gated
 
 if TYPE_CHECKING:
@@ -53,6 +52,8 @@ def health_route(context: Context, application: Application) -> tuple[str, str] 
     Routes with parameters, behind a log-in or a rate limit, or of a prefix that is computed do not count.
     """
     if application.framework == "django":
+        from dockfix_transforms._health_django import allowed_host, routes
+
         host = allowed_host(context, application)
         found = list(routes(context, application)) if host is not None else []
     else:

@@ -15,8 +15,10 @@ from dockfix_transforms._obstacle import Obstacle
 _MANIFEST: Final = pattern(
     r"(?:.*\.(?:txt|in|lock|pip)|pyproject\.toml|poetry\.toml|uv\.toml|\.python-version|setup\.(?:py|cfg)|Pipfile|constraints.*|requirements)\Z"
 )
-_TEST: Final = pattern(r"(?:^|/)(?:tests?|docs?)/|(?:^|/)(?:test_[^/]*|conftest)\.py\Z")
-_EDITABLE: Final = pattern(r"^[ \t]*(?:-e|--editable)[ =]+[\"']?(?!(?:git|hg|svn|bzr)\+|https?:)\S", re.MULTILINE)
+_TEST: Final = pattern(r"(?:^|/)(?:tests?|docs?)/|(?:^|/)(?:test_[^/]*|conftest)\.py\Z", words=("test", "doc"))
+_EDITABLE: Final = pattern(
+    r"^[ \t]*(?:-e|--editable)[ =]+[\"']?(?!(?:git|hg|svn|bzr)\+|https?:)\S", re.MULTILINE, words=("-e",)
+)
 _REQUIREMENTS: Final = pattern(r"(?:requirements|constraints)(?:[-_.][\w.-]+)?\.(?:txt|in)\Z|requirements\Z")
 
 

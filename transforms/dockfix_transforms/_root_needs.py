@@ -34,7 +34,8 @@ _NEEDS_ROOT: Final = pattern(
     ),
 )
 _IDLE: Final = pattern(
-    r"(?:(?:/usr)?/bin/)?(?:(?:ba|da|a|z)?sh(?: -[il]+)?|tail -[fF] \S+|sleep (?:infinity|\d+\w?)|i?python[\d.]*)"
+    r"(?:(?:/usr)?/bin/)?(?:(?:ba|da|a|z)?sh(?: -[il]+)?|tail -[fF] \S+|sleep (?:infinity|\d+\w?)|i?python[\d.]*)",
+    words=("sh", "tail -", "sleep ", "python"),
 )
 _DAEMON: Final = pattern(
     r"(?<![\w/.-])(supervisord?|nginx|cron|crond|apache2|sshd|openssh-server|gosu|su-exec|sudo|redis-server|"

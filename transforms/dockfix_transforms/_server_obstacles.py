@@ -14,7 +14,10 @@ from dockfix.project.application import Application
 from dockfix.syntax.patterns import pattern
 from dockfix_transforms._obstacle import Obstacle
 
-_TEST: Final = pattern(r"(?:^|/)(?:tests?|docs?|examples?)/|(?:^|/)(?:test_[^/]*|[^/]*_test|conftest)\.py\Z")
+_TEST: Final = pattern(
+    r"(?:^|/)(?:tests?|docs?|examples?)/|(?:^|/)(?:test_[^/]*|[^/]*_test|conftest)\.py\Z",
+    words=("test", "doc", "example"),
+)
 _RELOADER: Final = pattern(
     r"WERKZEUG_RUN_MAIN|\bRUN_MAIN\b|[\"']runserver[\"']\s+(?:not\s+)?in\s+sys\.argv|sys\.argv\[1\]\s*[!=]=\s*[\"']runserver",
     words=("RUN_MAIN", "runserver"),
@@ -24,26 +27,43 @@ _ARGUMENTS: Final = pattern(
     words=("sys.", "__name__", "__main__"),
 )
 _DEBUG: Final = pattern(
-    r"\b(?:current_)?app\.debug\b(?!\s*=[^=])|\.config\.get\([\"']DEBUG|\.config\[[\"']DEBUG[\"']\](?!\s*=[^=])"
+    r"\b(?:current_)?app\.debug\b(?!\s*=[^=])|\.config\.get\([\"']DEBUG|\.config\[[\"']DEBUG[\"']\](?!\s*=[^=])",
+    words=("app.debug", "DEBUG"),
 )
 _PICKLES: Final = pattern(
-    r"\b(?:c?[pP]ickle|joblib|dill|cloudpickle)\.load\(|^from joblib import .*\bload\b", re.MULTILINE
+    r"\b(?:c?[pP]ickle|joblib|dill|cloudpickle)\.load\(|^from joblib import .*\bload\b",
+    re.MULTILINE,
+    words=(".load(", "joblib"),
 )
 _OWN: Final = pattern(r"^(?!@)[^\n]*\n(class|def) (\w+)", re.MULTILINE)
 """A class or function at the top of a module, without a decorator."""
-_SIGNALS: Final = pattern(r"^\s*signal\.signal\(\s*signal\.SIG(?:TERM|INT|QUIT|HUP|USR)", re.MULTILINE)
-_HOST_NETWORK: Final = pattern(r"^\s*network_mode:\s*[\"']?host\b", re.MULTILINE)
-_SOCKETS: Final = pattern(
-    r"^\s*(?:from|import)\s+(flask_sock|flask_sockets|flask_socketio|simple_websocket)\b", re.MULTILINE
+_SIGNALS: Final = pattern(
+    r"^\s*signal\.signal\(\s*signal\.SIG(?:TERM|INT|QUIT|HUP|USR)", re.MULTILINE, words=("signal.",)
 )
-_SETTINGS: Final = pattern(r"""DJANGO_SETTINGS_MODULE["']\s*(?:\]\s*=|,)\s*["']([\w.]+)["']""")
-_WRAPPED: Final = pattern(r"""^WSGI_APPLICATION\s*=\s*["'][\w.]+\.(\w+)["']""", re.MULTILINE)
-_PREPARES: Final = pattern(r"\b(?:load_dotenv|read_dotenv|read_env|patch_all|monkey|sys\.path|pymysql)\b")
+_HOST_NETWORK: Final = pattern(r"^\s*network_mode:\s*[\"']?host\b", re.MULTILINE, words=("network_mode",))
+_SOCKETS: Final = pattern(
+    r"^\s*(?:from|import)\s+(flask_sock|flask_sockets|flask_socketio|simple_websocket)\b",
+    re.MULTILINE,
+    words=("flask_sock", "simple_websocket"),
+)
+_SETTINGS: Final = pattern(
+    r"""DJANGO_SETTINGS_MODULE["']\s*(?:\]\s*=|,)\s*["']([\w.]+)["']""", words=("DJANGO_SETTINGS_MODULE",)
+)
+_WRAPPED: Final = pattern(
+    r"""^WSGI_APPLICATION\s*=\s*["'][\w.]+\.(\w+)["']""", re.MULTILINE, words=("WSGI_APPLICATION",)
+)
+_PREPARES: Final = pattern(
+    r"\b(?:load_dotenv|read_dotenv|read_env|patch_all|monkey|sys\.path|pymysql)\b",
+    words=("load_dotenv", "read_dotenv", "read_env", "patch_all", "monkey", "sys.path", "pymysql"),
+)
 _SET: Final = pattern(r"^\s*(?:export\s+)?(\w+)\s*=", re.MULTILINE)
 _OF_FLASK: Final = frozenset({"FLASK_APP", "FLASK_ENV", "FLASK_DEBUG", "FLASK_RUN_PORT", "FLASK_RUN_HOST"})
 _DOTENV: Final = pattern(r"\bpython[-_.]dotenv\b", re.IGNORECASE, words=("dotenv",))
 _MANIFEST: Final = pattern(r"(?:[\w.-]*require[\w.-]*\.(?:txt|in)|pyproject\.toml|Pipfile|setup\.(?:py|cfg))\Z")
-_LOADS: Final = pattern(r"\b(?:load_dotenv|dotenv_values|read_env|read_dotenv)\b")
+_LOADS: Final = pattern(
+    r"\b(?:load_dotenv|dotenv_values|read_env|read_dotenv)\b",
+    words=("load_dotenv", "dotenv_values", "read_env", "read_dotenv"),
+)
 
 
 def check_program(build: Build, start: Start, application: Application, program: str, module: str) -> None:

@@ -20,14 +20,16 @@ _BELOW_LOCAL: Final = pattern(
 _LOGIN: Final = pattern(
     r"\b(?:bash|sh)\s+(?:-\w+\s+)*(?:-\w*l\w*(?![\w-])|--login)|\bsu\s+(?:-l?|--login)(?:\s|\Z)|\bcrond?\b|\bcrontab\b|\bsudo\b|"
     r"\brunuser\s+-l|\benv\s+-i",
-    words=("sh", "su", "cron", "env"),
+    words=("sh", "su", "cron", "env", "runuser"),
 )
 _SETTINGS: Final = pattern(r"\.(?:sh|bash|ini|conf|cfg)\Z")
 _WORD: Final = pattern(r"[\w./-]+")
-_PACKAGES: Final = pattern(r"/(?:site|dist)-packages(?:/|\Z)|/usr/local/lib/python")
-_OTHER_PYTHON: Final = pattern(r"#!\s*(/usr/(?:local/)?bin/python[\d.]*)(?![\w.])")
-_IN_CODE: Final = pattern(r"[\"'](/usr/local/bin/(?!python|docker-)[\w.-]+)[\"' ]")
-_SHELL_SCRIPT: Final = pattern(r"#!\s*\S*(?:/env )?\s*(?:/\S*/)?(?:ba|da|a)?sh\b")
+_PACKAGES: Final = pattern(
+    r"/(?:site|dist)-packages(?:/|\Z)|/usr/local/lib/python", words=("-packages", "/usr/local/lib/python")
+)
+_OTHER_PYTHON: Final = pattern(r"#!\s*(/usr/(?:local/)?bin/python[\d.]*)(?![\w.])", words=("/bin/python",))
+_IN_CODE: Final = pattern(r"[\"'](/usr/local/bin/(?!python|docker-)[\w.-]+)[\"' ]", words=("/usr/local/bin/",))
+_SHELL_SCRIPT: Final = pattern(r"#!\s*\S*(?:/env )?\s*(?:/\S*/)?(?:ba|da|a)?sh\b", words=("#!",))
 
 
 def check_base(build: Build, stage: Stage) -> None:

@@ -16,7 +16,6 @@ from dockfix.records import record
 from dockfix.syntax.edit import Edit, delete
 from dockfix.syntax.patterns import pattern
 from dockfix.syntax.shell import Command, Word
-from dockfix_transforms._builder_variables import serves_installs
 from dockfix_transforms._debian import release_of, run_only, runtime_packages
 from dockfix_transforms._environments import Environment, made_environment
 from dockfix_transforms._exports import export_of
@@ -100,6 +99,8 @@ def roles(build: Build, stage: Stage, installs: Sequence[Step], environment: Env
         elif step.keyword in ("WORKDIR", "SHELL"):
             found[step.line] = Role(builder=True, final=True)
         elif step.keyword in ("ENV", "ARG"):
+            from dockfix_transforms._builder_variables import serves_installs
+
             _check_variables(build, step, environment)
             found[step.line] = Role(builder=serves_installs(build, stage, step), final=True)
         elif step.keyword == "USER" and step.instruction.value.split(":")[0] not in ("root", "0"):

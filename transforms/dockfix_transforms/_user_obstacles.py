@@ -38,11 +38,16 @@ _READ_ONLY: Final = (
 )
 _PLACES: Final = pattern(
     r"(?:^|[\s='\":])(/(?:data|db|logs?|uploads?|storage|media|mnt|srv|var|run|outputs?|results?|cache|state|reports?|backups?)"
-    r"(?:/[\w.-]+)*)(?![\w-])"
+    r"(?:/[\w.-]+)*)(?![\w-])",
+    words=(
+        *("/data", "/db", "/log", "/upload", "/storage", "/media", "/mnt", "/srv", "/var", "/run", "/output"),
+        *("/result", "/cache", "/state", "/report", "/backup"),
+    ),
 )
 _REDIRECT: Final = pattern(r"(?:(?<![-=&\d])\d?>{1,2}|\btee\s+(?:-a\s+)?)\s*(/[\w./-]+)", words=(">", "tee"))
 _FOR_FILES: Final = pattern(
-    r"(?:\w+_)?(?:DIR|FOLDER|OUTPUT|CACHE|STORE|LOG|LOGS|LOGFILE|DATA|DB|HOME|HF_HOME)(?:_\w+)?\Z"
+    r"(?:\w+_)?(?:DIR|FOLDER|OUTPUT|CACHE|STORE|LOG|LOGS|LOGFILE|DATA|DB|HOME|HF_HOME)(?:_\w+)?\Z",
+    words=("DIR", "FOLDER", "OUTPUT", "CACHE", "STORE", "LOG", "DATA", "DB", "HOME"),
 )
 _OF_BUILDS: Final = pattern(
     r"(?:PIP|UV|POETRY|PDM|PIPENV|VIRTUAL|PYTHON|CONDA|CARGO|RUSTUP|NVM|NPM|YARN|JAVA|GO|NODE|LD|ORACLE|NLTK|TESSDATA)"
@@ -50,15 +55,21 @@ _OF_BUILDS: Final = pattern(
 _WRITING: Final = pattern(
     r"(?:\bopen\(\s*f?[\"'](?P<opened>/[^\"']*)[\"']\s*,\s*(?:mode\s*=\s*)?[\"'][rbt]*[wax+])"
     r"|(?:makedirs|mkdir|connect|FileHandler|to_csv|to_json|to_parquet|save|savefig|TinyDB|basicConfig|Path|copy|move)\("
-    r"[^()\n]*?f?[\"'](?:sqlite:///)?(?P<named>/[^\"'\s]*)[\"']"
+    r"[^()\n]*?f?[\"'](?:sqlite:///)?(?P<named>/[^\"'\s]*)[\"']",
+    words=(
+        *("open(", "makedirs(", "mkdir(", "connect(", "FileHandler(", "to_csv(", "to_json(", "to_parquet("),
+        *("save(", "savefig(", "TinyDB(", "basicConfig(", "Path(", "copy(", "move("),
+    ),
 )
 _MAKING: Final = pattern(
     r"\bopen\(\s*f?[\"'](/[^\"']*)[\"']\s*,\s*(?:mode\s*=\s*)?[\"'][rbt]*[wax+]"
-    r"|(?:makedirs|mkdir|FileHandler|to_csv|to_json|to_parquet)\(\s*f?[\"'](/[^\"'\s]*)[\"']"
+    r"|(?:makedirs|mkdir|FileHandler|to_csv|to_json|to_parquet)\(\s*f?[\"'](/[^\"'\s]*)[\"']",
+    words=("open(", "makedirs(", "mkdir(", "FileHandler(", "to_csv(", "to_json(", "to_parquet("),
 )
 _ALTERS: Final = pattern(
     r"\b(?:mkdir|touch|rm|rmdir|ln|cp|mv|chmod|install|sed\s+-i\S*|tee)\b[^\n;&|]*\s(/[\w./-]+)[ \t]*(?=$|[;&|\n])",
     re.MULTILINE,
+    words=("mkdir", "touch", "rm", "ln", "cp", "mv", "chmod", "install", "sed", "tee"),
 )
 _EVERYBODYS: Final = ("/tmp", "/dev", "/proc", "/var/tmp")
 _CONSTANT: Final = pattern(
@@ -67,9 +78,16 @@ _CONSTANT: Final = pattern(
 )
 _WRITES: Final = pattern(
     r"sqlite|\.write\(|\.save\(|write_text|write_bytes|makedirs|mkdir\(|FileHandler|to_csv|\bdump\(|shelve|"
-    r"open\([^)\n]*,\s*(?:mode\s*=\s*)?['\"][rbt]*[wax+]"
+    r"open\([^)\n]*,\s*(?:mode\s*=\s*)?['\"][rbt]*[wax+]",
+    words=(
+        *("sqlite", ".write(", ".save(", "write_text", "write_bytes", "makedirs", "mkdir(", "FileHandler"),
+        *("to_csv", "dump(", "shelve", "open("),
+    ),
 )
-_UPWARDS: Final = pattern(r"\.parent\.parent|\bparents\[|dirname\([^\n]*dirname\(|[\"']\.\./|\bpardir\b")
+_UPWARDS: Final = pattern(
+    r"\.parent\.parent|\bparents\[|dirname\([^\n]*dirname\(|[\"']\.\./|\bpardir\b",
+    words=("parent.parent", "parents[", "dirname(", "../", "pardir"),
+)
 _PRIVILEGES: Final = pattern(
     r"\bSOCK_RAW\b|^\s*(?:from|import)\s+(?:scapy|icmplib|ping3|pyshark|RPi|gpiozero|smbus2?|spidev|pcapy|evdev|usb)\b|"
     r"/dev/(?:tty|mem|video|gpio|i2c|spi|snd|input|usb)|\bos\.(?:setuid|setgid|chown|chroot|mknod|initgroups)\("
@@ -77,6 +95,11 @@ _PRIVILEGES: Final = pattern(
     r"|[\"'](?:sudo|iptables|apt-get|apt|mount|tcpdump|ping|chown)[\"' ]"
     r"|[\"']pip3?[\"'],\s*[\"']install|[\"'](?:\S+ )?pip3? install ",
     re.MULTILINE,
+    words=(
+        *("SOCK_RAW", "scapy", "icmplib", "ping", "pyshark", "RPi", "gpiozero", "smbus", "spidev", "pcapy"),
+        *("evdev", "usb", "/dev/", "os.", "docker.", "sudo", "iptables", "apt", "mount", "tcpdump", "chown"),
+        *("pip",),
+    ),
 )
 _LOW_ADDRESS: Final = pattern(
     r"[\"'](?:0\.0\.0\.0|127\.0\.0\.1|localhost|::|)[\"']\s*,\s*(?:port\s*=\s*)?0*(?:\d{1,3}|10[01]\d|102[0-3])\s*[,)]"
@@ -85,13 +108,15 @@ _ENV_PORT: Final = pattern(
     r"^(?:export\s+)?(?:(?:APP|SERVER|HTTP|WEB|LISTEN|UVICORN|FLASK_RUN|API)_)?PORT\s*=\s*[\"']?"
     r"(?:\d{1,3}|10[01]\d|102[0-3])\b",
     re.MULTILINE,
+    words=("PORT",),
 )
 _OTHER_USER: Final = pattern(
-    r"\bgunicorn\b[^\n;&|]*\s(?:-u|-g|--user|--group)[\s=]|\b(?:celery|uwsgi)\b[^\n;&|]*\s--(?:uid|gid)[\s=]"
+    r"\bgunicorn\b[^\n;&|]*\s(?:-u|-g|--user|--group)[\s=]|\b(?:celery|uwsgi)\b[^\n;&|]*\s--(?:uid|gid)[\s=]",
+    words=("-u", "-g"),
 )
-_CONFIGURED_USER: Final = pattern(r"^(?:user|group)\s*=\s*[\"'\d]", re.MULTILINE)
+_CONFIGURED_USER: Final = pattern(r"^(?:user|group)\s*=\s*[\"'\d]", re.MULTILINE, words=("user", "group"))
 _HOME: Final = pattern(r"\$\{?HOME\}?(?![\w}]|/\.(?:cache|npm)\b)|\bcd\s*(?:&&|;|~|\Z)|(?:^|\s)~(?:\s|\Z)")
-_ASKS_HOME: Final = pattern(r"\bPath\.home\(|\bexpanduser\(")
+_ASKS_HOME: Final = pattern(r"\bPath\.home\(|\bexpanduser\(", words=("Path.home(", "expanduser("))
 _DOWNLOADS: Final = pattern(
     r"download|pretrained|pipeline\(|SentenceTransformer|\bReader\(|load_model\(|\bfetch\b|snapshot|torchvision|torch\.hub|\bhub\."
     r"|gdown|\bcache|whisper|easyocr|\bstanza\b|tiktoken|keras|YOLO\("

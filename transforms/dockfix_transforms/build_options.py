@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from dockfix.syntax.edit import Edit
     from dockfix.syntax.shell import Command
 
-_LOOKS_LIKE: Final = pattern(r"\b(?:wget|yum|(?:micro)?dnf|zypper|useradd)\b")
+_LOOKS_LIKE: Final = pattern(
+    r"\b(?:wget|yum|(?:micro)?dnf|zypper|useradd)\b", words=("wget", "yum", "dnf", "zypper", "useradd")
+)
 _QUIET: Final = pattern(
     r"-[a-zA-Z]*q|-nv|-[oa]|--(?:quiet|no-verbose|progress|output-file|append-output|show-progress|help|version)\b"
 )

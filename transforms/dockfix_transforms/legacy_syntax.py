@@ -11,7 +11,6 @@ from dockfix.project.invocations import candidates
 from dockfix.syntax.edit import Edit, delete
 from dockfix.syntax.patterns import pattern
 from dockfix.transform import Fix, Phase, Safety, Skip, transform
-from dockfix_transforms._old_pairs import Unclear, modern, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -189,6 +188,8 @@ def _maintainer(build: Build, step: Step) -> Iterator[Fix | Skip]:
     elif "\n" in build.dockerfile.text[instruction.keyword_start : end]:
         yield Skip("MAINTAINER stays: it goes over several lines", step.line)
     else:
+        from dockfix_transforms._old_pairs import quoted
+
         if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"" and value[0] not in value[1:-1]:
             value = value[1:-1]
         keyword = "label" if instruction.keyword_text.islower() else "LABEL"
@@ -208,6 +209,8 @@ def _pairs(build: Build) -> Iterator[Fix | Skip]:
         pairs = pairs_of(step.instruction, step.escape)
         if len(pairs) != 1 or not pairs[0].old:
             continue
+        from dockfix_transforms._old_pairs import Unclear, modern
+
         try:
             changes = modern(text, pairs[0], step.escape)
         except Unclear as reason:

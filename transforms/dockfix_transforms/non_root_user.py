@@ -38,7 +38,7 @@ _MANIFEST: Final = pattern(
     r"(?:.*/)?(?:[\w.-]*require[\w.-]*\.(?:txt|in)|req\.txt|constraints[\w.-]*\.txt|pyproject\.toml|setup\.(?:py|cfg)|"
     r"Pipfile(?:\.lock)?|poetry\.lock\*?|uv\.lock|pdm\.lock|package(?:-lock|\*)?\.json)\Z"
 )
-_WITH_VARIABLES: Final = pattern(r"(?=[^$]*\$)(?:[\w./-]|\$\w|\$\{\w+\})+\Z")
+_WITH_VARIABLES: Final = pattern(r"(?=[^$]*\$)(?:[\w./-]|\$\w|\$\{\w+\})+\Z", words=("$",))
 _HARMLESS: Final = frozenset({"pip", "pip3", "chmod", "apt-get", "apk", "rm", "echo", "uv", "set"})
 _USERADD: Final = frozenset({"useradd", "adduser"})
 

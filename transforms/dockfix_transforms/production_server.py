@@ -15,7 +15,6 @@ from dockfix.syntax.edit import Edit, insert
 from dockfix.syntax.patterns import pattern
 from dockfix.transform import Fix, Phase, Safety, Skip, transform
 from dockfix_transforms._development_server import Server, check_directories, development_server, without_reload
-from dockfix_transforms._django_static import lost_static_files, whitenoise_edit
 from dockfix_transforms._obstacle import Obstacle
 from dockfix_transforms._server_install import installation
 from dockfix_transforms._server_obstacles import called, check_address, check_program, check_temporary
@@ -126,6 +125,8 @@ def _check_arguments(build: Build) -> None:
 
 def _keep_static_files(build: Build, start: Start, server: Server, edits: dict[str, list[Edit]]) -> list[str]:
     """Add WhiteNoise to *edits* where only the development server serves Django's static files; return what to say."""
+    from dockfix_transforms._django_static import lost_static_files, whitenoise_edit
+
     loss = lost_static_files(build, start, server.application)
     if loss is None:
         return []

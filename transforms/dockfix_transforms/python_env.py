@@ -15,7 +15,6 @@ from dockfix.syntax.dockerfile import Blank
 from dockfix.syntax.edit import Edit, delete, insert, joined
 from dockfix.syntax.patterns import pattern
 from dockfix.transform import Fix, Phase, Safety, Skip, transform
-from dockfix_transforms._flask_mode import depends_on_mode
 
 _NAMES: Final = ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED")
 _LEADING: Final = frozenset({"FROM", "ARG", "LABEL", "MAINTAINER", "SHELL", "ENV"})
@@ -158,6 +157,8 @@ def _flask(build: Build, present: list[tuple[Step, Pair]]) -> Iterator[Fix | Ski
             steps[step.line] = step
     if not found:
         return
+    from dockfix_transforms._flask_mode import depends_on_mode
+
     gone = {pair.name: (pair.raw or "").strip("\"'") for pairs in found.values() for pair in pairs}
     mode = gone.get("FLASK_ENV", "production").lower()
     debugs = "FLASK_DEBUG" in gone or mode == "development"

@@ -23,7 +23,10 @@ from dockfix_transforms._project_installs import Split
 
 _VARIABLE: Final = pattern(r"\$\{?(\w+)", words=("$",))
 _SOURCE: Final = pattern(r".*\.(?:py|js|ts|jsx|tsx|go|rb|php|html|vue|svelte)\Z")
-_OF_SYSTEM: Final = pattern(r"/(?:etc|lib\w*|bin|sbin|usr/(?:share|lib|bin|sbin|local/(?:share|lib|etc)))(?:/|\Z)")
+_OF_SYSTEM: Final = pattern(
+    r"/(?:etc|lib\w*|bin|sbin|usr/(?:share|lib|bin|sbin|local/(?:share|lib|etc)))(?:/|\Z)",
+    words=("/etc", "/lib", "/bin", "/sbin", "/usr/"),
+)
 # More COPYs than any hand writes, and steps looked at: what keeps the work on a long file in proportion to its length.
 _MANY: Final = 100
 _LOOKED: Final = 2000

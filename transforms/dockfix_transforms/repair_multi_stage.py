@@ -27,7 +27,6 @@ from dockfix_transforms._carried import (
 from dockfix_transforms._knowledge import table
 from dockfix_transforms._obstacle import Obstacle
 from dockfix_transforms._python_images import PythonTag, published
-from dockfix_transforms._user_site import moved_home
 
 _PYTHON: Final = pattern(r"python[\d.]*\Z")
 _VERSION: Final = pattern(r"(?<=:)\d+\.\d+(?:\.\d+)?")
@@ -183,7 +182,11 @@ def _user(build: Build, found: tuple[Carried, ...]) -> Fix | None:
     if last is None or _ROOT.match(user):
         return None
     one = next((one for one in found if one.kind == "user" and one.target == "/root/.local"), None)
-    return moved_home(build, one, last, user) if one is not None else None
+    if one is None:
+        return None
+    from dockfix_transforms._user_site import moved_home
+
+    return moved_home(build, one, last, user)
 
 
 def _commands(build: Build, found: tuple[Carried, ...]) -> Fix | None:

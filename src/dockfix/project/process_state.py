@@ -56,7 +56,10 @@ CREATES: Final = "it creates its tables when it starts, which several processes 
 """Neither: the first would win, and the others end with an error."""
 _FACTORY: Final = pattern(r"(?:create|make|build|init)_\w*app")
 _SECRET: Final = pattern(r"secret|key|token|salt|jwt|fernet", re.IGNORECASE)
-_BACKGROUND: Final = pattern(r"\b\w*(?:Thread|Timer|Scheduler|Process|Observer|APScheduler)\(")
+_BACKGROUND: Final = pattern(
+    r"\b\w*(?:Thread|Timer|Scheduler|Process|Observer|APScheduler)\(",
+    words=("Thread(", "Timer(", "Scheduler(", "Process(", "Observer("),
+)
 # Objects of frameworks, which a request has to itself, and of databases, which all processes share.
 _SHARED: Final = frozenset({"session", "g", "request", "db", "redis", "collection", "cursor", "messages", "environ"})
 

@@ -45,6 +45,10 @@ class _Hinted(_Lazy):
         method = self._method("match", text)
         return method(text, *span) if method else None
 
+    def fullmatch(self, text: str, *span: int) -> re.Match[str] | None:
+        method = self._method("fullmatch", text)
+        return method(text, *span) if method else None
+
     def finditer(self, text: str, *span: int) -> Iterator[re.Match[str]]:
         method = self._method("finditer", text)
         return method(text, *span) if method else iter(())
