@@ -45,6 +45,21 @@ def runs_as_somebody(image: ImageReference | None) -> bool:
     return without_shell or _listed(image, known["not_root"])
 
 
+def python_of_packages(image: ImageReference) -> int | None:
+    """Return the minor version of the python3 that packages bring on a distribution's image; None where it is open."""
+    releases: dict[str, int] | None = table("base_images")["python3"].get(_name(image))
+    own = _release(image.tag or "")
+    if releases is None or own is None:
+        return None
+    fitting = [minor for release, minor in releases.items() if (_release(release) or ()) <= own]
+    return max(fitting, default=0)
+
+
+def _release(text: str) -> tuple[int, ...] | None:
+    found = re.match(r"\d+(?:\.\d+)*", text)
+    return tuple(map(int, found[0].split("."))) if found else None
+
+
 def takes_all_arguments(program: str) -> bool:
     """Return whether *program* takes every argument for its own, so that a shell among them never worked."""
     return any(re.fullmatch(name, program) for name in table("base_images")["programs"])

@@ -14,6 +14,7 @@ from dockfix.build.model import Build, Stage, Step
 from dockfix.build.start import Start
 from dockfix.syntax.edit import Edit, insert
 from dockfix.syntax.patterns import pattern
+from dockfix_transforms._base_images import python_of_packages
 from dockfix_transforms._knowledge import table
 from dockfix_transforms._obstacle import Obstacle
 
@@ -190,10 +191,15 @@ def _project_requires(build: Build, path: str, program: str) -> bool:
 
 
 def _check_python(stage: Stage, program: str) -> None:
-    tag = (stage.image.tag if stage.image else None) or ""
-    match = re.match(r"(\d+)(?:\.(\d+))?", tag)
+    """Refuse a base whose Python is too old for the release of *program* that would be installed, as its tag tells."""
+    image = stage.image
+    tag = (image.tag if image else None) or ""
     oldest = table("servers")[program]["python"]
-    if "windows" in tag or (match and match[2] and int(match[2]) < int(oldest.split(".")[1])) or tag.startswith("2"):
+    of_packages = python_of_packages(image) if image is not None else None
+    named = re.match(r"3\.(\d+)|2", tag) if image is not None and "python" in image.repository else None
+    minor = of_packages if named is None else int(named[1] or 0)
+    old = minor is not None and minor < int(oldest[2:])
+    if old or "windows" in tag:
         reason = f"the release of {program} that would be installed needs Python {oldest} ({tag})"
         raise Obstacle(reason, stage.steps[0].line)
 
