@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dockfix.syntax.dockerfile import Logical, parse
+from dockfix.syntax.dockerfile import parse
+from dockfix.syntax.logical import Logical
 from dockfix.syntax.shell import Script, ShellError, read_shell
 
 SHFMT = shutil.which("shfmt", path=str(Path(sys.executable).parent)) or shutil.which("shfmt")

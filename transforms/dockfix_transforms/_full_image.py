@@ -16,7 +16,7 @@ from dockfix.build.lineage import image_path, lineage
 from dockfix.build.model import Build, Stage, Step
 from dockfix.build.scripts import argv_of, inner_script
 from dockfix.records import record
-from dockfix.syntax.dockerfile import Logical
+from dockfix.syntax.logical import Logical
 from dockfix.syntax.patterns import pattern
 from dockfix.syntax.shell import Command, Script, ShellError, read_shell
 from dockfix_transforms._debian import build_only, commands_of_full_images, installed_by_apt

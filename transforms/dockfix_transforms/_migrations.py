@@ -10,8 +10,8 @@ from typing import Final
 
 from dockfix.build.start import Shell, Start, shell_word, wrapped
 from dockfix.records import record
-from dockfix.syntax.dockerfile import Logical
 from dockfix.syntax.edit import Edit, apply_edits
+from dockfix.syntax.logical import Logical
 from dockfix.syntax.patterns import pattern
 from dockfix.syntax.shell import Command, ShellError, read_shell
 from dockfix_transforms._obstacle import Obstacle

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from dockfix.syntax.dockerfile import Instruction, Logical
+from dockfix.syntax.dockerfile import Instruction
+from dockfix.syntax.logical import Logical
 from dockfix.syntax.patterns import pattern
 from dockfix.syntax.shell import Command, Script, ShellError, read_shell
 

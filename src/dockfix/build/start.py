@@ -14,8 +14,8 @@ from dockfix.build.lineage import image_path, start_steps
 from dockfix.build.model import Build, Step
 from dockfix.build.scripts import argv_of
 from dockfix.records import record, replace
-from dockfix.syntax.dockerfile import Logical
 from dockfix.syntax.edit import Edit
+from dockfix.syntax.logical import Logical
 from dockfix.syntax.patterns import pattern
 from dockfix.syntax.shell import Command, Script, ShellError, read_shell
 

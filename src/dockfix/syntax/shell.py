@@ -8,7 +8,7 @@ left alone.
 from __future__ import annotations
 
 from dockfix.records import record
-from dockfix.syntax.dockerfile import Logical
+from dockfix.syntax.logical import Logical
 
 
 class ShellError(ValueError):
