@@ -184,7 +184,9 @@ def _stated(build: Build, start: Start, name: str) -> Iterator[str]:
     files = {build.project.context.repository_path(".env")}
     given = [start.step.env.get(name)]
     for service in build.project.services:
-        given.append(service.environment.get(name))
+        value = service.environment.get(name)
+        default = re.fullmatch(r"\$\{\w+:?-([^{}]*)\}", value or "")
+        given.append(default[1] if default else value)
         files |= {
             posixpath.normpath(posixpath.join(posixpath.dirname(service.path), path)) for path in service.env_files
         }
