@@ -125,7 +125,8 @@ def _module(build: Build, path: str) -> Iterator[Module | Skip]:
 def _runs_runserver(build: Build) -> bool:
     from dockfix.build.lineage import start_steps
 
-    return any(step is not None and "runserver" in step.instruction.value for step in start_steps(build))
+    started = " ".join(step.instruction.value for step in start_steps(build) if step is not None)
+    return "runserver" in build.project.context.with_scripts(started)
 
 
 def _is_settings(path: str, text: str) -> bool:

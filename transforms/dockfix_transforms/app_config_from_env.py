@@ -199,7 +199,7 @@ def _placeholders(build: Build, image: Build, modules: list[Module], names: list
 
 
 def _started(build: Build, data: Mapping[str, Value]) -> str:
-    """Return the text of what a service starts, by compose's command or the image's."""
+    """Return the text of what a service starts, by compose's command or the image's, with the scripts in it."""
     from dockfix.build.lineage import start_steps
     from dockfix_transforms._compose_files import words
 
@@ -207,7 +207,7 @@ def _started(build: Build, data: Mapping[str, Value]) -> str:
     if not text and not data.get("entrypoint"):
         steps = [step for step in start_steps(build) if step is not None]
         text = " ".join(" ".join(step.instruction.json_form or (step.instruction.value,)) for step in steps)
-    return text
+    return build.project.context.with_scripts(text)
 
 
 def _notes(

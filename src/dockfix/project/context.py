@@ -15,6 +15,7 @@ from dockfix.syntax.dockerignore import IgnoreFile, PatternError, compile_patter
 from dockfix.syntax.patterns import pattern
 
 _REMOTE: Final = pattern(r"(?i:https?|git|ssh)://|git@", words=("://", "git@"))
+_SCRIPT: Final = pattern(r"[\w./-]+\.(?:ba)?sh\b|[\w./-]*entrypoint\b", words=("sh", "entrypoint"))
 _WILDCARD: Final = pattern(r"[*?\[]")
 _BUILD_FILE: Final = pattern(
     r"(?:[Dd]ockerfile|[Cc]ontainerfile|(?:docker-)?compose)[^/]*\Z|\.[^/]*\Z|[^/]*\.(?:[Dd]ockerfile|sh|conf|cfg|ini|ya?ml|md|env)\Z"
@@ -69,6 +70,12 @@ class Context:
     def text(self, path: str) -> str | None:
         """Return the text of the file *path*, relative to ``root``."""
         return self.files.text(self.repository_path(_clean(path)))
+
+    def with_scripts(self, command: str) -> str:
+        """Return *command* and the texts of the context's shell scripts that it names, by their file's name."""
+        named = {word.rpartition("/")[2] for word in _SCRIPT.findall(command)}
+        texts = (self.text(path) or "" for path in self.paths if path.rpartition("/")[2] in named) if named else ()
+        return "\n".join((command, *texts))
 
     def repository_path(self, path: str) -> str:
         """Return *path* (relative to ``root``) relative to the repository."""
