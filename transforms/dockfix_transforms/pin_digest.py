@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dockfix.build.lineage import open_images
 from dockfix.build.model import Build
 from dockfix.syntax.edit import Edit
+from dockfix.syntax.image import parse_image
 from dockfix.transform import Fix, Phase, Safety, Skip, transform
 
 
@@ -30,12 +31,13 @@ def pin_digest(build: Build) -> Iterator[Fix | Skip]:
     option ``digests`` states those of images that somebody has approved, and goes before. Without either it does
     nothing. The tag stays in front of the digest, for whoever reads it. A digest that is there is not moved.
 
-    When it holds back: an image whose name or tag comes from an ARG, which may be given to the build.
+    When it holds back: an image whose name or tag comes from an ARG, which may be given to the build; a digest in the
+    configuration that is none.
 
     Source: Docker's documentation, "Building best practices", "Pin base image versions"
     (https://docs.docker.com/build/building/best-practices/#pin-base-image-versions).
     """
-    digests: dict[str, str] = {}
+    digests: dict[str, object] = {}
     for option in ("asked", "digests"):
         known = build.options.get(option)
         if isinstance(known, dict):
@@ -51,6 +53,9 @@ def pin_digest(build: Build) -> Iterator[Fix | Skip]:
         word = instruction.value.split()[0]
         if "$" in word:
             yield Skip(f"the digest of {image} would not go with another value of the ARG", instruction.line)
+            continue
+        if parse_image(f"{word}@{digest}") is None:
+            yield Skip(f"{digest!r}, the digest of {image} by the configuration, is none", instruction.line)
             continue
         end = instruction.arguments.raw_span(0, len(word))[1]
         edits.append(Edit(end, end, f"@{digest}"))
