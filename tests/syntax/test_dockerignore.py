@@ -99,7 +99,7 @@ def test_ignored(text: str, path: str, expected: bool) -> None:
     assert read_dockerignore(text).ignored(path) is expected
 
 
-@pytest.mark.parametrize("line", ["!", "[", "[]", "a[", "[a-", "[-]", "[-x]", "x\\"])
+@pytest.mark.parametrize("line", ["!", "[", "[]", "a[", "[a-", "[-]", "[-x]", "[a--b]", "[a-b-c]", "x\\"])
 def test_malformed_lines_are_told_and_match_nothing(line: str) -> None:
     file = read_dockerignore(f"a\n{line}\n")
     assert file.malformed is not None

@@ -14,6 +14,8 @@ from dockfix.records import record
 from dockfix.syntax.patterns import pattern
 
 _SPECIAL: Final = pattern(r"[*?\[\]\\]")
+_CLASS: Final = pattern(r"(?:(?:\\.|[^\\-])(?:-(?:\\.|[^\\-]))?)+\Z", re.DOTALL)
+"""Characters and ranges of them; a hyphen that is neither is an error (https://pkg.go.dev/path/filepath#Match)."""
 _TOKEN: Final = pattern(r"\*\*+/?|\*|\?|\[\^?(?:\\.|[^\\\]])+\]|\\.|.", re.DOTALL)
 _BOM: Final = "\ufeff"
 
@@ -181,7 +183,7 @@ def _translate(pattern: str) -> list[str]:
         elif token[0] == "[":
             negated = token[1] == "^"
             inner = token[2 if negated else 1 : -1]
-            if inner[0] == "-" or re.search(r"(?<!\\)-\Z", inner):
+            if not _CLASS.match(inner):
                 raise PatternError(f"malformed pattern {pattern}")
             parts.append(("[^" if negated else "[") + re.sub(r"([\[&~|^])", r"\\\1", inner) + "]")
         elif token[0] == "\\":
