@@ -74,8 +74,11 @@ def syntax_error(path: str, text: str) -> str | None:
     try:
         if path.endswith(".py"):
             import ast
+            import warnings
 
-            ast.parse(text.encode("utf-8", "surrogateescape"))
+            with warnings.catch_warnings():  # about escapes in the user's strings, which are none of ours
+                warnings.simplefilter("ignore")
+                ast.parse(text.encode("utf-8", "surrogateescape"))
         elif path.endswith(".toml"):
             import tomllib
 
