@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -52,11 +54,26 @@ def publish(campaign: Campaign, folder: str, wishes: Wishes, progress: Progress 
             _check_plan(journal, campaign)
             if wishes.go_on:
                 journal.remember("continued", "yes")
-            with open_forge(campaign, secret, _pace(campaign, journal, progress.say)) as forge:
-                return _Publisher(campaign, journal, forge, secret, wishes).run(progress)
+            with (
+                open_forge(campaign, secret, _pace(campaign, journal, progress.say)) as forge,
+                _scratch(folder) as place,
+            ):
+                return _Publisher(campaign, journal, forge, secret, wishes, place).run(progress)
         finally:
             progress.close()
             journal.close()
+
+
+@contextmanager
+def _scratch(folder: str) -> Iterator[str]:
+    """Give the place for what is fetched and pushed; what a run that was killed left there goes first."""
+    place = os.path.join(folder, ".dockfix-pushes")
+    shutil.rmtree(place, ignore_errors=True)
+    os.makedirs(place, mode=0o700, exist_ok=True)
+    try:
+        yield place
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def _check_plan(journal: Journal, campaign: Campaign) -> None:
@@ -86,12 +103,15 @@ def _pace(campaign: Campaign, journal: Journal, say: Callable[[str], None]) -> P
 
 
 class _Publisher:
-    def __init__(self, campaign: Campaign, journal: Journal, forge: Forge, secret: Secret, wishes: Wishes) -> None:
+    def __init__(
+        self, campaign: Campaign, journal: Journal, forge: Forge, secret: Secret, wishes: Wishes, place: str
+    ) -> None:
         self._campaign = campaign
         self._journal = journal
         self._forge = forge
         self._secret = secret
         self._wishes = wishes
+        self._place = place
         self._sent = 0
         """Pull requests that this run opened or renewed."""
 
@@ -135,7 +155,7 @@ class _Publisher:
             raise ForgeError(f"its default branch is {repository.branch} now, no longer {one.branch}; plan again")
         pulls = self._forge.pulls(repository, self._campaign.branch)
         current = next((pull for pull in pulls if pull.state == "open"), None)
-        with tempfile.TemporaryDirectory(prefix="dockfix-", ignore_cleanup_errors=True) as scratch:
+        with tempfile.TemporaryDirectory(dir=self._place, ignore_cleanup_errors=True) as scratch:
             if current is not None:
                 return self._renew(one, repository, current, known, scratch)
             if pulls:
